@@ -1,0 +1,2 @@
+// Package config says what is wanted.
+package config

@@ -1,0 +1,307 @@
+package config
+
+import (
+	"fmt"
+	"net/netip"
+	"time"
+)
+
+// Config is one whole configuration: read, expanded, defaulted and validated. It is immutable once
+// it has been returned, so any number of goroutines may read it.
+type Config struct {
+	Version   int
+	Admin     Admin
+	Log       Log
+	Process   Process
+	Listeners map[string]*Listener
+	Pools     map[string]*Pool
+
+	// Digest is the SHA-256, in hex, of everything that was read: file, includes and ${file:} values.
+	Digest string
+	// Files lists every file that was read, the main one first.
+	Files []string
+}
+
+// Origin is the place in the sources that defined an object.
+type Origin struct {
+	File   string
+	Line   int // from 1
+	Column int // from 1
+}
+
+// String is the usual file:line:column.
+func (o Origin) String() string { return fmt.Sprintf("%s:%d:%d", o.File, o.Line, o.Column) }
+
+// Process holds the settings of the whole process, taken from defaults.timeouts.
+type Process struct {
+	Grace   time.Duration // how long in-flight work may take after TERM
+	PreStop time.Duration // between "not ready" and the end of accepting
+}
+
+// Admin says where the daemon is controlled and observed.
+type Admin struct {
+	Socket string // path of the unix socket; empty: none
+	Listen string // host:port of the TCP listener; empty: none
+}
+
+// Log configures the process log and the access log.
+type Log struct {
+	Level  string // debug info warn error
+	Format string // json console
+	Access AccessLog
+}
+
+// AccessLog configures one line per request.
+type AccessLog struct {
+	Output string  // off, stdout, stderr or a path
+	Format string  // json
+	Sample float64 // 0…1, share of the successful requests that are written; failures always are
+}
+
+// Protocol is spoken on a listener, towards a pool's backends, or by a probe.
+type Protocol string
+
+// The protocols of this version.
+const (
+	HTTP  Protocol = "http"
+	HTTPS Protocol = "https"
+	TCP   Protocol = "tcp"
+)
+
+// Listener is an address on which clients are served.
+type Listener struct {
+	Name      string
+	Origin    Origin
+	Protocol  Protocol
+	Addresses []string // host:port as written, host may be empty (all addresses)
+	Pool      string   // default pool; empty only if there are routes
+	Routes    []Route
+	Forwarded Forwarded
+
+	KeepaliveRequests int // requests served on one connection; 0: unlimited
+	Timeouts          ClientTimeouts
+	Limits            ListenerLimits
+}
+
+// Route sends the requests that it matches to a pool. An empty matcher matches everything.
+type Route struct {
+	Origin     Origin
+	Host       string   // exact, or *.suffix, lower case, without port
+	Path       string   // exact
+	PathPrefix string   // on segment boundaries
+	Methods    []string // any of these
+	Pool       string
+}
+
+// Forwarded says whose X-Forwarded-* fields are believed.
+type Forwarded struct {
+	Trust []netip.Prefix
+	Mode  ForwardedMode
+}
+
+// ForwardedMode is what happens to the X-Forwarded-For of a trusted peer.
+type ForwardedMode string
+
+// The modes of the X-Forwarded-For field.
+const (
+	ForwardedAppend   ForwardedMode = "append"
+	ForwardedReplace  ForwardedMode = "replace"
+	ForwardedRemove   ForwardedMode = "remove"
+	ForwardedPreserve ForwardedMode = "preserve"
+)
+
+// ClientTimeouts bound the client side of a listener. 0 means no bound.
+type ClientTimeouts struct {
+	Header    time.Duration // whole request head; 408
+	BodyIdle  time.Duration // between two parts of a request body; 408
+	Idle      time.Duration // between requests
+	WriteIdle time.Duration // without progress while sending a response
+}
+
+// ListenerLimits bound what a client may send. 0 means no bound.
+type ListenerLimits struct {
+	MaxHeader      int   // bytes of the request head; 431
+	MaxHeaderCount int   // fields of the request head; 431
+	MaxTarget      int   // bytes of the request target; 414
+	MaxBody        int64 // bytes of the request body; 413
+	MaxConnections int   // concurrent client connections
+}
+
+// Algorithm decides who gets the next flow.
+type Algorithm string
+
+// The algorithms.
+const (
+	WeightedRoundRobin Algorithm = "weighted_round_robin"
+	LeastConnections   Algorithm = "least_connections"
+	SourceIP           Algorithm = "source_ip"
+	TwoTupleHash       Algorithm = "2_tuple_hash"
+	ThreeTupleHash     Algorithm = "3_tuple_hash"
+	FiveTupleHash      Algorithm = "5_tuple_hash"
+	QUICCID            Algorithm = "quic_cid"
+)
+
+// Pool is a set of interchangeable backends.
+type Pool struct {
+	Name       string
+	Origin     Origin
+	Protocol   Protocol
+	Algorithm  Algorithm
+	Hash       Hash
+	SlowStart  SlowStart
+	Required   bool // counts for readiness
+	MinHealthy int  // fewer usable backends: fail open over all; 0: never
+	Retries    Retries
+	TLS        BackendTLS
+	Health     *HealthCheck // nil: backends are up at once
+	Timeouts   BackendTimeouts
+	Limits     PoolLimits
+	Backends   []*Backend // in the order of the file; names are unique
+}
+
+// Hash tunes the hashing algorithms.
+type Hash struct {
+	Weighted  bool
+	Seed      uint64
+	CIDOffset int // first byte of the slice of the QUIC connection ID
+	CIDLength int
+}
+
+// SlowStart ramps the weight of a backend that joins or comes back.
+type SlowStart struct {
+	Duration time.Duration // 0: off
+	Repeat   bool          // also after the first completed ramp
+}
+
+// RetryOn is a condition under which another backend is tried.
+type RetryOn string
+
+// The retry conditions of this version.
+const (
+	RetryConnectFailure RetryOn = "connect_failure"
+	RetryReset          RetryOn = "reset"
+)
+
+// Retries says when and how often another backend is tried.
+type Retries struct {
+	Attempts int // tries after the first
+	On       []RetryOn
+	Budget   float64 // retries may be this share of the requests, 0…1; connect failures are outside
+}
+
+// BackendTLS configures TLS towards the backends of an https pool.
+type BackendTLS struct {
+	Verify     bool
+	CA         string // PEM file; empty: the system's
+	ServerName string // SNI and the name that is verified; empty: the backend's address
+	ClientCert string // PEM file
+	ClientKey  string // PEM file
+}
+
+// BackendTimeouts bound the backend side of a pool. 0 means no bound.
+type BackendTimeouts struct {
+	Queue     time.Duration // waiting for a usable backend; 503
+	Connect   time.Duration // TCP connect; 503, 504
+	TLS       time.Duration // TLS handshake; 502, 504
+	Response  time.Duration // from the end of the request to the first byte of the response; 504
+	Idle      time.Duration // between two parts of a response body
+	Keepalive time.Duration // an unused connection is kept this long
+}
+
+// PoolLimits bound what a backend may send. 0 means no bound.
+type PoolLimits struct {
+	MaxResponseHeader int // bytes of the response head; 502
+}
+
+// State is what the operator wants of a backend.
+type State string
+
+// The administrative states.
+const (
+	Ready       State = "ready"
+	Drain       State = "drain"
+	Maintenance State = "maintenance"
+)
+
+// Backend is one server of a pool.
+type Backend struct {
+	Name    string
+	Origin  Origin
+	Address netip.AddrPort
+	Weight  int // 0…256
+	Backup  bool
+	State   State
+	// ProbeAddress is where probes go: the address with the overrides of the pool's and the
+	// backend's health check applied.
+	ProbeAddress netip.AddrPort
+}
+
+// InitialHealth is the health of a backend before its first verdict.
+type InitialHealth string
+
+// The initial healths.
+const (
+	InitialChecking InitialHealth = "checking"
+	InitialUp       InitialHealth = "up"
+	InitialDown     InitialHealth = "down"
+)
+
+// HealthCheck says how the backends of a pool are probed.
+type HealthCheck struct {
+	Protocol  Protocol // http https tcp
+	Port      int      // 0: the backend's
+	Interval  time.Duration
+	Timeout   time.Duration
+	Rise      int // consecutive successes that turn down into up
+	Fall      int // consecutive failures that turn up into down
+	Initial   InitialHealth
+	Plaintext bool // probe without TLS although the protocol is https
+
+	Path    string
+	Method  string
+	Host    string   // Host field; empty: the probed address
+	Headers []Header // in the order of the file
+	Status  StatusSet
+	Body    string // regular expression that must match; empty: not looked at
+	BodyNot string // regular expression that must not match; empty: not looked at
+	MaxBody int    // bytes of the body that are read
+
+	Send   []byte // tcp: sent after connecting
+	Expect Expect // tcp: wanted in reply
+	// ServerName, CA and Verify come from the pool's tls settings (https probes).
+	TLS BackendTLS
+}
+
+// Header is one field of a probe.
+type Header struct{ Name, Value string }
+
+// Expect is what a TCP probe wants to read: a regular expression or literal bytes.
+type Expect struct {
+	Pattern string
+	Literal []byte
+}
+
+// StatusSet is a set of HTTP status codes. Exclusions win.
+type StatusSet struct {
+	Text    string // as written, for messages: "200-299,!204"
+	Ranges  []StatusRange
+	Exclude []StatusRange
+}
+
+// StatusRange is a closed interval of status codes.
+type StatusRange struct{ First, Last int }
+
+// Contains reports whether code is in the set.
+func (s StatusSet) Contains(code int) bool {
+	for _, r := range s.Exclude {
+		if code >= r.First && code <= r.Last {
+			return false
+		}
+	}
+	for _, r := range s.Ranges {
+		if code >= r.First && code <= r.Last {
+			return true
+		}
+	}
+	return len(s.Ranges) == 0 && len(s.Exclude) > 0
+}
