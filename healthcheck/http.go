@@ -1,0 +1,274 @@
+package healthcheck
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"weir/config"
+)
+
+const (
+	// maxHead bounds the head of a response, in bytes.
+	maxHead = 64 << 10
+	// excerptPatience is how long a probe that has failed by its status waits for the first bytes
+	// of the body, which often say why.
+	excerptPatience = 100 * time.Millisecond
+	userAgent       = "weir/health"
+)
+
+// headReaders holds buffers of maxHead bytes; at most one for each probe that runs is in use.
+var headReaders = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, maxHead) }}
+
+// httpProber asks for one URL. Redirects are answers like any other: they are not followed.
+type httpProber struct {
+	recipe
+	addr    netip.AddrPort
+	tls     *tls.Config
+	request []byte // as it goes over the wire
+	sent    string // for people: GET http://10.0.0.12:8080/healthz
+}
+
+func newHTTPProber(r recipe, addr netip.AddrPort) *httpProber {
+	p := &httpProber{recipe: r, addr: addr, tls: r.tls}
+	scheme := "http"
+	if p.tls != nil {
+		scheme = "https"
+		if p.tls.ServerName == "" {
+			p.tls = p.tls.Clone()
+			p.tls.ServerName = addr.Addr().WithZone("").String()
+		}
+	}
+	p.request = requestBytes(r.check, addr)
+	p.sent = fmt.Sprintf("%s %s://%s%s", r.check.Method, scheme, addr, r.check.Path)
+	if r.check.Host != "" {
+		p.sent += " (host " + r.check.Host + ")"
+	}
+	return p
+}
+
+// requestBytes is the request head: the configured fields as they are written, and of our own only
+// Host, User-Agent, Accept-Encoding (a compressed body would match no expression) and Connection.
+// A configured field replaces ours.
+func requestBytes(c *config.HealthCheck, addr netip.AddrPort) []byte {
+	var req fasthttp.Request
+	h := &req.Header
+	h.DisableNormalizing()
+	h.SetNoDefaultContentType(true)
+	h.SetMethod(c.Method)
+	h.SetRequestURI(c.Path)
+	h.SetHost(addr.String())
+	h.SetUserAgent(userAgent)
+	encoding := "identity"
+	for _, f := range c.Headers {
+		switch strings.ToLower(f.Name) {
+		case "host":
+			h.SetHost(f.Value)
+		case "user-agent":
+			h.SetUserAgent(f.Value)
+		case "accept-encoding":
+			encoding = f.Value
+		case "connection", "content-length", "transfer-encoding":
+			// They describe a connection and a body that the probe does not have.
+		default:
+			h.Add(f.Name, f.Value)
+		}
+	}
+	if c.Host != "" {
+		h.SetHost(c.Host)
+	}
+	h.Add("Accept-Encoding", encoding)
+	h.SetConnectionClose()
+	var out bytes.Buffer
+	if _, err := req.WriteTo(&out); err != nil {
+		panic(fmt.Sprintf("healthcheck: write a request without body: %v", err))
+	}
+	return out.Bytes()
+}
+
+func (p *httpProber) probe(ctx context.Context, o opener) Probe {
+	start := time.Now()
+	l, phase, err := o.open(ctx, p.addr, p.tls)
+	if err != nil {
+		return p.failed(Probe{Phase: phase}, openFailure(phase, err, p.check.Timeout))
+	}
+	out := p.exchange(ctx, l, start)
+	if out.OK && p.check.Interval >= abortBelow {
+		l.close()
+	} else {
+		l.abort()
+	}
+	return out
+}
+
+// exchange sends the request and judges the response.
+func (p *httpProber) exchange(ctx context.Context, l *link, start time.Time) Probe {
+	out := Probe{Phase: PhaseSend}
+	if _, err := l.Write(p.request); err != nil {
+		return p.failed(out, sendFailure(err, p.check.Timeout))
+	}
+	out.Phase = PhaseReceive
+	tap := &tap{from: l}
+	br := headReaders.Get().(*bufio.Reader)
+	br.Reset(tap)
+	defer func() { br.Reset(nil); headReaders.Put(br) }()
+	resp := fasthttp.Response{StreamBody: true, SkipBody: p.check.Method == fasthttp.MethodHead}
+	if err := resp.ReadLimitBody(br, 0); err != nil {
+		out.Excerpt = excerpt(tap.first)
+		return p.failed(out, p.headFailure(err, tap))
+	}
+	out.Phase, out.Status = PhaseStatus, resp.StatusCode()
+	if !p.check.Status.Contains(out.Status) {
+		out.Excerpt = p.lastWords(ctx, l, resp.BodyStream())
+		return p.failed(out, p.answer(out)+" (want "+p.check.Status.Text+")")
+	}
+	out.Phase = PhaseBody
+	body, cut, err := readBody(resp.BodyStream(), p.check.MaxBody)
+	out.Excerpt = excerpt(body)
+	if err != nil {
+		return p.failed(out, p.answer(out)+", "+p.bodyFailure(err, tap, len(body)))
+	}
+	if complaint := p.judge(body); complaint != "" {
+		return p.failed(out, p.answer(out)+" ("+complaint+p.cutNote(cut)+")")
+	}
+	out.OK = true
+	out.Reason = fmt.Sprintf("%s → %d in %s%s", p.sent, out.Status, brief(time.Since(start)), p.cutNote(cut))
+	return out
+}
+
+// judge applies the rules for bodies and says which one body breaks; empty: none.
+func (p *httpProber) judge(body []byte) string {
+	if p.body != nil {
+		found, err := p.body.match(body)
+		switch {
+		case err != nil:
+			return fmt.Sprintf("body %q: %v", p.body.text, err)
+		case !found:
+			return fmt.Sprintf("want a body that matches %q", p.body.text)
+		}
+	}
+	if p.bodyNot != nil {
+		found, err := p.bodyNot.match(body)
+		switch {
+		case err != nil:
+			return fmt.Sprintf("body_not %q: %v", p.bodyNot.text, err)
+		case found:
+			return fmt.Sprintf("want a body that does not match %q", p.bodyNot.text)
+		}
+	}
+	return ""
+}
+
+// failed completes a failure with the sentence about it.
+func (p *httpProber) failed(out Probe, came string) Probe {
+	out.Reason = p.sent + " → " + came
+	return out
+}
+
+// answer is what came back: 503 "db pool exhausted".
+func (p *httpProber) answer(out Probe) string {
+	if out.Excerpt == "" {
+		return strconv.Itoa(out.Status)
+	}
+	return strconv.Itoa(out.Status) + ` "` + out.Excerpt + `"`
+}
+
+// cutNote tells of a body that was not read to its end.
+func (p *httpProber) cutNote(cut bool) string {
+	if !cut {
+		return ""
+	}
+	return ", read only the first " + size(p.check.MaxBody) + " of the body"
+}
+
+// lastWords reads the beginning of the body of a response that is refused already.
+func (p *httpProber) lastWords(ctx context.Context, l *link, body io.Reader) string {
+	if body == nil {
+		return ""
+	}
+	patience := time.Now().Add(excerptPatience)
+	if deadline, ok := ctx.Deadline(); !ok || patience.Before(deadline) {
+		if l.raw.SetDeadline(patience) != nil {
+			return ""
+		}
+	}
+	if ctx.Err() != nil {
+		return "" // the deadline that a cancellation sets may have been overwritten
+	}
+	// What has arrived is all that there is to say, whatever ended it.
+	first, _ := io.ReadAll(io.LimitReader(body, min(ExcerptSize+1, int64(p.check.MaxBody))))
+	return excerpt(first)
+}
+
+// headFailure says why there is no usable response head.
+func (p *httpProber) headFailure(err error, t *tap) string {
+	_, tooLarge := errors.AsType[*fasthttp.ErrSmallBuffer](err)
+	received := `"` + excerpt(t.first) + `"`
+	switch {
+	case tooLarge:
+		return "response head larger than " + size(maxHead)
+	case isTimeout(t.err) && len(t.first) == 0:
+		return "no response within " + brief(p.check.Timeout)
+	case isTimeout(t.err):
+		return "no complete response head within " + brief(p.check.Timeout) + ": " + received
+	case errors.Is(t.err, io.EOF) && len(t.first) == 0:
+		return "connection closed without a response"
+	case t.err != nil && !errors.Is(t.err, io.EOF):
+		return describe(t.err) + " before a response"
+	}
+	return "no valid HTTP response: " + received
+}
+
+// bodyFailure says why the body did not come to its end, n bytes into it.
+func (p *httpProber) bodyFailure(err error, t *tap, n int) string {
+	switch {
+	case isTimeout(t.err):
+		return fmt.Sprintf("body not complete within %s (%s so far)", brief(p.check.Timeout), size(n))
+	case errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(t.err, io.EOF):
+		return fmt.Sprintf("connection closed within the body, after %s", size(n))
+	case t.err != nil:
+		return fmt.Sprintf("%s within the body, after %s", describe(t.err), size(n))
+	}
+	return fmt.Sprintf("body not readable after %s: %s", size(n), excerpt([]byte(err.Error())))
+}
+
+// readBody reads at most limit bytes and reports whether there were more. body may be nil.
+func readBody(body io.Reader, limit int) (b []byte, cut bool, err error) {
+	if body == nil {
+		return nil, false, nil
+	}
+	b, err = io.ReadAll(io.LimitReader(body, int64(limit)+1))
+	if len(b) > limit {
+		return b[:limit], true, nil
+	}
+	return b, false, err
+}
+
+// tap remembers how a stream began and what ended it: fasthttp's errors hide the cause.
+type tap struct {
+	from  io.Reader
+	first []byte // at most ExcerptSize+1
+	err   error
+}
+
+func (t *tap) Read(b []byte) (int, error) {
+	n, err := t.from.Read(b)
+	if room := ExcerptSize + 1 - len(t.first); room > 0 {
+		t.first = append(t.first, b[:min(n, room)]...)
+	}
+	if err != nil {
+		t.err = err
+	}
+	return n, err
+}

@@ -1,0 +1,134 @@
+package healthcheck
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"strings"
+
+	"weir/config"
+)
+
+// prober runs one probe on a fresh connection, within the deadline of ctx. It leaves At and
+// Duration to its caller.
+type prober interface {
+	probe(ctx context.Context, o opener) Probe
+}
+
+var (
+	_ prober = (*httpProber)(nil)
+	_ prober = (*tcpProber)(nil)
+	_ prober = brokenProber("")
+)
+
+// brokenProber stands in for a check that cannot be run; it is the reason.
+type brokenProber string
+
+func (p brokenProber) probe(context.Context, opener) Probe {
+	return Probe{Phase: PhaseConnect, Reason: string(p)}
+}
+
+// recipe is a check compiled once for all its targets.
+type recipe struct {
+	check      *config.HealthCheck
+	err        error // what makes it useless; nil: nothing
+	readsFiles bool  // compiling it again may give something else
+	body       *expression
+	bodyNot    *expression
+	expect     *expression // of a pattern
+	tls        *tls.Config // nil: plain text
+}
+
+// recipeBook compiles each check once.
+type recipeBook map[*config.HealthCheck]recipe
+
+func (b recipeBook) of(c *config.HealthCheck) recipe {
+	r, ok := b[c]
+	if !ok {
+		r = compile(c)
+		b[c] = r
+	}
+	return r
+}
+
+// Validate reports everything that keeps c from being run: expressions that do not compile, TLS
+// files that cannot be read, a protocol that has no probe. It reads files and nothing else.
+func Validate(c *config.HealthCheck) error { return compile(c).err }
+
+func compile(c *config.HealthCheck) recipe {
+	r := recipe{check: c}
+	var errs []error
+	expression := func(name, text string) *expression {
+		if text == "" {
+			return nil
+		}
+		e, err := compileExpression(text)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", name, err))
+		}
+		return e
+	}
+	switch c.Protocol {
+	case config.HTTP, config.HTTPS:
+		r.body = expression("body", c.Body)
+		r.bodyNot = expression("body_not", c.BodyNot)
+		if c.Protocol == config.HTTPS && !c.Plaintext {
+			r.readsFiles = c.TLS.CA != "" || c.TLS.ClientCert != ""
+			var err error
+			r.tls, err = tlsConfig(c.TLS)
+			errs = append(errs, err)
+		}
+	case config.TCP:
+		r.expect = expression("expect", c.Expect.Pattern)
+	default:
+		errs = append(errs, fmt.Errorf("protocol: there are no %s probes", c.Protocol))
+	}
+	r.err = errors.Join(errs...)
+	return r
+}
+
+// prober returns what probes addr by this recipe.
+func (r recipe) prober(addr netip.AddrPort) prober {
+	addr = netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port())
+	switch {
+	case r.err != nil:
+		reason := strings.ReplaceAll(r.err.Error(), "\n", "; ")
+		return brokenProber("cannot probe " + addr.String() + ": " + reason)
+	case r.check.Protocol == config.TCP:
+		return newTCPProber(r, addr)
+	}
+	return newHTTPProber(r, addr)
+}
+
+// tlsConfig builds the client side of TLS. ServerName is left to the target if t has none.
+func tlsConfig(t config.BackendTLS) (*tls.Config, error) {
+	c := &tls.Config{
+		MinVersion:         tls.VersionTLS12,
+		ServerName:         t.ServerName,
+		InsecureSkipVerify: !t.Verify,
+		NextProtos:         []string{"http/1.1"},
+	}
+	var errs []error
+	if t.CA != "" {
+		pem, err := os.ReadFile(t.CA)
+		c.RootCAs = x509.NewCertPool()
+		if err == nil && !c.RootCAs.AppendCertsFromPEM(pem) {
+			err = fmt.Errorf("%s: no certificate in it", t.CA)
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("tls.ca: %w", err))
+		}
+	}
+	if t.ClientCert != "" {
+		pair, err := tls.LoadX509KeyPair(t.ClientCert, t.ClientKey)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("tls.client_cert: %w", err))
+		}
+		c.Certificates = []tls.Certificate{pair}
+	}
+	return c, errors.Join(errs...)
+}

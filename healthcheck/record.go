@@ -1,0 +1,107 @@
+package healthcheck
+
+import (
+	"sync"
+	"time"
+)
+
+// record is what is known of one backend: its verdict and its last probes. It outlives schedules.
+type record struct {
+	mu      sync.Mutex // guards everything
+	target  Target
+	tracker tracker
+	since   time.Time
+	reason  string
+	lastOK  time.Time // start of the last good probe; zero: none yet
+	count   uint64    // probes filed
+	probes  []Probe   // a ring of HistorySize; the one filed last is at (count-1) % HistorySize
+}
+
+func newRecord(t Target, now time.Time) *record {
+	r := &record{target: t, tracker: newTracker(t.Check), since: now, reason: "not probed yet"}
+	if r.tracker.state != Checking {
+		r.reason = "initial: " + r.tracker.state.String() + ", not probed yet"
+	}
+	return r
+}
+
+// retarget takes over a changed check or probe address of the same backend.
+func (r *record) retarget(t Target) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.target = t
+	r.tracker.thresholds(t.Check.Rise, t.Check.Fall)
+}
+
+// observe files p and returns what it meant.
+func (r *record) observe(p Probe) Result {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	o := outcome{probe: p, before: r.tracker.state, lasted: p.At.Add(p.Duration).Sub(r.since)}
+	if !r.lastOK.IsZero() {
+		o.sinceOK = p.At.Add(p.Duration).Sub(r.lastOK)
+	}
+	changed, count := r.tracker.observe(p.OK)
+	o.after, o.count, o.threshold = r.tracker.state, count, r.tracker.threshold()
+	if changed {
+		o.threshold = count
+		r.since = p.At.Add(p.Duration)
+		r.reason = o.explain()
+	}
+	if p.OK {
+		r.lastOK = p.At
+	}
+	r.keep(p)
+	return Result{
+		Key:     r.target.Key,
+		Backend: r.target.Backend,
+		Probe:   p,
+		State:   o.after,
+		Changed: changed,
+		Message: o.message(r.target.Key),
+	}
+}
+
+// keep puts p into the ring. mu must be held.
+func (r *record) keep(p Probe) {
+	if len(r.probes) < HistorySize {
+		r.probes = append(r.probes, p)
+	} else {
+		r.probes[r.count%HistorySize] = p
+	}
+	r.count++
+}
+
+func (r *record) probed() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.count > 0
+}
+
+func (r *record) status() Status {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s := Status{
+		Target: r.target,
+		State:  r.tracker.state,
+		Since:  r.since,
+		Streak: r.tracker.streak,
+		Rise:   r.tracker.rise,
+		Fall:   r.tracker.fall,
+		Reason: r.reason,
+		Probes: make([]Probe, len(r.probes)),
+	}
+	for i := range s.Probes {
+		s.Probes[i] = r.probes[(r.count-1-uint64(i))%HistorySize]
+	}
+	return s
+}
+
+// liveProbe is the probe that a failed connection attempt of live traffic counts as.
+func liveProbe(t Target, f liveFailure) Probe {
+	return Probe{
+		At:     f.at,
+		Phase:  PhaseConnect,
+		Reason: "live traffic: connect " + t.Backend.String() + " → " + describe(f.err),
+	}
+}

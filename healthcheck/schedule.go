@@ -1,0 +1,162 @@
+package healthcheck
+
+import (
+	"context"
+	"math/rand/v2"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	// spreadLimit bounds the time over which the first probes are spread.
+	spreadLimit = 500 * time.Millisecond
+	// jitter is the largest deviation from the interval, as a share of it.
+	jitter = 0.1
+	// connectFailedEvery is the shortest time between two failures of live traffic that count.
+	connectFailedEvery = time.Second
+)
+
+// schedule probes one target, from one goroutine, until it is stopped.
+type schedule struct {
+	m      *Monitor
+	target Target
+	prober atomic.Pointer[prober]
+	record *record // shared with the schedule before and after it if the backend is the same
+	rand   *rand.Rand
+	after  <-chan struct{} // closed when the schedule before it has ended; nil: there is none
+	done   chan struct{}   // closed when run has returned
+
+	ctx  context.Context
+	stop context.CancelFunc
+
+	failures    chan liveFailure // holds one
+	nextFailure atomic.Int64     // Unix nanoseconds; earlier failures do not count
+
+	// owned by run
+	timedOut bool // the last probe ran into its deadline
+	late     bool // the coming probe is counted as overdue
+}
+
+// liveFailure is a connection attempt of live traffic that failed.
+type liveFailure struct {
+	at  time.Time
+	err error
+}
+
+// newSchedule makes a schedule without starting it; the caller sets record and after. m.mu must be
+// held.
+func newSchedule(m *Monitor, t Target, r recipe) *schedule {
+	s := &schedule{
+		m:        m,
+		target:   t,
+		rand:     rand.New(rand.NewPCG(m.rand.Uint64(), m.rand.Uint64())),
+		done:     make(chan struct{}),
+		failures: make(chan liveFailure, 1),
+	}
+	s.ctx, s.stop = context.WithCancel(m.ctx)
+	p := r.prober(t.Addr)
+	s.prober.Store(&p)
+	return s
+}
+
+// refresh takes over a check that was compiled afresh, for its TLS files, unless it is worse than
+// the one in use.
+func (s *schedule) refresh(r recipe) {
+	if r.err == nil && r.readsFiles {
+		p := r.prober(s.target.Addr)
+		s.prober.Store(&p)
+	}
+}
+
+// connectFailed leaves a failure of live traffic for run.
+func (s *schedule) connectFailed(at time.Time, err error) {
+	next := s.nextFailure.Load()
+	if at.UnixNano() < next ||
+		!s.nextFailure.CompareAndSwap(next, at.Add(connectFailedEvery).UnixNano()) {
+		return
+	}
+	select {
+	case s.failures <- liveFailure{at, err}:
+	default: // one waits already, behind a probe that hangs
+	}
+}
+
+// run is the life of the schedule.
+func (s *schedule) run() {
+	defer close(s.done)
+	defer s.stop()
+	if s.after != nil {
+		<-s.after
+	}
+	timer := time.NewTimer(s.spread())
+	defer timer.Stop()
+	for s.ctx.Err() == nil {
+		select {
+		case <-s.ctx.Done():
+		case f := <-s.failures:
+			s.file(liveProbe(s.target, f))
+			timer.Reset(0)
+		case <-timer.C:
+			if due, ok := s.probe(); ok {
+				timer.Reset(time.Until(due))
+			}
+		}
+	}
+}
+
+// probe runs the probe that is due, files it and returns when the next one is. ok is false when the
+// schedule has ended.
+func (s *schedule) probe() (due time.Time, ok bool) {
+	slow := s.timedOut
+	if !s.m.slots.enter(s.ctx, slow, s.countLate) {
+		return time.Time{}, false
+	}
+	s.late = false
+	p := s.attempt()
+	s.m.slots.leave(slow)
+	if s.ctx.Err() != nil {
+		return time.Time{}, false // it was cancelled, or nobody wants to know any more
+	}
+	s.file(p)
+	due = p.At.Add(s.interval())
+	if now := time.Now(); due.Before(now) {
+		s.countLate()
+		due = now
+	}
+	return due, true
+}
+
+// countLate counts the coming probe as overdue, once.
+func (s *schedule) countLate() {
+	if !s.late {
+		s.late = true
+		s.m.overdue.Add(1)
+	}
+}
+
+// attempt runs one probe within the time-out of the check.
+func (s *schedule) attempt() Probe {
+	ctx, cancel := context.WithTimeout(s.ctx, s.target.Check.Timeout)
+	defer cancel()
+	at := time.Now()
+	p := (*s.prober.Load()).probe(ctx, s.m.opener)
+	p.At, p.Duration = at, time.Since(at)
+	s.timedOut = ctx.Err() != nil
+	return p
+}
+
+// file records an outcome and tells of it.
+func (s *schedule) file(p Probe) {
+	s.m.observe(s.record.observe(p))
+}
+
+// spread is the time before the first probe.
+func (s *schedule) spread() time.Duration {
+	limit := min(s.target.Check.Interval, spreadLimit)
+	return time.Duration(s.rand.Float64() * float64(limit))
+}
+
+// interval is the time from the start of a probe to the start of the next.
+func (s *schedule) interval() time.Duration {
+	return time.Duration(float64(s.target.Check.Interval) * (1 - jitter + 2*jitter*s.rand.Float64()))
+}

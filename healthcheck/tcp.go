@@ -1,0 +1,174 @@
+package healthcheck
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"time"
+)
+
+// abortBelow is the interval under which even good probes end with RST. A FIN of ours leaves the
+// local port in TIME_WAIT for a minute: 600 ports per backend at this interval, more than the
+// kernel has at 2 ms; then connecting fails here and healthy backends look down.
+const abortBelow = 100 * time.Millisecond
+
+// tcpProber connects; it may send something and may want something in reply. A probe that only
+// connects ends with RST, as HAProxy's do: there is nothing to deliver, and no TIME_WAIT is left
+// on either side.
+type tcpProber struct {
+	recipe
+	addr netip.AddrPort
+	sent string // for people: connect 10.0.0.12:5432
+}
+
+func newTCPProber(r recipe, addr netip.AddrPort) *tcpProber {
+	p := &tcpProber{recipe: r, addr: addr}
+	switch {
+	case len(r.check.Send) > 0:
+		p.sent = fmt.Sprintf("send %q to %s", excerpt(r.check.Send), addr)
+	case p.wantsReply():
+		p.sent = "read from " + addr.String()
+	default:
+		p.sent = "connect " + addr.String()
+	}
+	return p
+}
+
+func (p *tcpProber) wantsReply() bool { return p.expect != nil || len(p.check.Expect.Literal) > 0 }
+
+func (p *tcpProber) probe(ctx context.Context, o opener) Probe {
+	start := time.Now()
+	l, phase, err := o.open(ctx, p.addr, nil)
+	if err != nil {
+		return p.failed(Probe{Phase: phase}, openFailure(phase, err, p.check.Timeout))
+	}
+	out := Probe{Phase: PhaseConnect, OK: true}
+	came := "connected"
+	if len(p.check.Send) > 0 {
+		out.Phase = PhaseSend
+		if _, err := l.Write(p.check.Send); err != nil {
+			l.abort()
+			out.OK = false
+			return p.failed(out, sendFailure(err, p.check.Timeout))
+		}
+		came = "sent"
+	}
+	if p.wantsReply() {
+		out, came = p.receive(ctx, l)
+	}
+	if out.OK && out.Phase != PhaseConnect && p.check.Interval >= abortBelow {
+		l.close()
+	} else {
+		l.abort()
+	}
+	if !out.OK {
+		return p.failed(out, came)
+	}
+	out.Reason = fmt.Sprintf("%s → %s in %s", p.sent, came, brief(time.Since(start)))
+	return out
+}
+
+func (p *tcpProber) failed(out Probe, came string) Probe {
+	out.Reason = p.sent + " → " + came
+	return out
+}
+
+// receive reads until the expectation is met, the peer ends, MaxBody bytes are there or the probe's
+// time is up.
+func (p *tcpProber) receive(ctx context.Context, l *link) (out Probe, came string) {
+	out.Phase = PhaseReceive
+	reply, err := p.readUntil(ctx, l)
+	out.Excerpt = excerpt(reply)
+	received := "nothing"
+	if len(reply) > 0 {
+		received = `"` + out.Excerpt + `"`
+	}
+	want := " (want " + p.wanted() + ")"
+	switch {
+	case err == nil:
+		out.OK = true
+		return out, received
+	case errors.Is(err, errBacktrack):
+		return out, fmt.Sprintf("%s (expect %q: %v)", received, p.expect.text, err)
+	case errors.Is(err, errReplyTooLong):
+		return out, fmt.Sprintf("%s in the first %s%s", received, size(p.check.MaxBody), want)
+	case errors.Is(err, io.EOF):
+		return out, received + ", then closed" + want
+	case isTimeout(err):
+		return out, received + " within " + brief(p.check.Timeout) + want
+	}
+	return out, received + ", then " + describe(err) + want
+}
+
+// wanted names the expectation.
+func (p *tcpProber) wanted() string {
+	if p.expect != nil {
+		return fmt.Sprintf("a reply that matches %q", p.expect.text)
+	}
+	return fmt.Sprintf("%q", p.check.Expect.Literal)
+}
+
+// errReplyTooLong says that MaxBody bytes came and the expectation is not met.
+var errReplyTooLong = errors.New("reply too long")
+
+// readUntil reads until the expectation is met (no error) or cannot be met any more. Looking for it
+// after each read would let a peer that drips cost time quadratic in MaxBody, so after a look that
+// took d the next comes no sooner than 4 d later: at most a fifth of a core.
+func (p *tcpProber) readUntil(ctx context.Context, l *link) ([]byte, error) {
+	deadline, _ := ctx.Deadline()
+	buf := make([]byte, 0, min(512, max(p.check.MaxBody, 1)))
+	var nextLook time.Time
+	seen := 0 // bytes that have been looked at
+	for {
+		buf = grow(buf, p.check.MaxBody)
+		until := deadline
+		if seen < len(buf) && nextLook.Before(deadline) {
+			until = nextLook
+		}
+		if err := l.raw.SetReadDeadline(until); err != nil {
+			return buf, err
+		}
+		if err := ctx.Err(); err != nil {
+			return buf, err // the deadline that a cancellation sets may have been overwritten
+		}
+		n, err := l.Read(buf[len(buf):cap(buf)])
+		buf = buf[:len(buf)+n]
+		full := len(buf) >= p.check.MaxBody
+		now := time.Now()
+		if len(buf) > seen && (err != nil || full || !now.Before(nextLook)) {
+			met, matchErr := p.met(buf)
+			if met || matchErr != nil {
+				return buf, matchErr
+			}
+			seen = len(buf)
+			nextLook = time.Now().Add(4 * time.Since(now))
+		}
+		switch {
+		case full:
+			return buf, errReplyTooLong
+		case err != nil && (!isTimeout(err) || ctx.Err() != nil || !time.Now().Before(deadline)):
+			return buf, err
+		}
+	}
+}
+
+// grow makes room in buf for more, up to limit bytes in all.
+func grow(buf []byte, limit int) []byte {
+	if len(buf) < cap(buf) {
+		return buf
+	}
+	bigger := make([]byte, len(buf), min(2*cap(buf), max(limit, 1)))
+	copy(bigger, buf)
+	return bigger
+}
+
+// met reports whether the reply so far is what was wanted.
+func (p *tcpProber) met(reply []byte) (bool, error) {
+	if p.expect != nil {
+		return p.expect.match(reply)
+	}
+	return bytes.Contains(reply, p.check.Expect.Literal), nil
+}
