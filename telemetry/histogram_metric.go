@@ -1,0 +1,87 @@
+package telemetry
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
+	"google.golang.org/protobuf/types/known/timestamppb"
+)
+
+// histogramMetric is one scrape of a Latency, as a classic and as a native histogram at once. The
+// library has constant metrics of either kind but not of both.
+type histogramMetric struct {
+	desc   *prometheus.Desc
+	labels []*dto.LabelPair
+	values *dto.Histogram
+}
+
+var _ prometheus.Metric = (*histogramMetric)(nil)
+
+func newHistogramMetric(desc *prometheus.Desc, l *Latency, created time.Time, labels ...string) *histogramMetric {
+	count, sum := l.Count(), l.Sum()
+	h := &dto.Histogram{
+		SampleCount:      &count,
+		SampleSum:        &sum,
+		CreatedTimestamp: timestamppb.New(created),
+	}
+	addClassic(h, l)
+	addNative(h, l)
+	return &histogramMetric{desc, prometheus.MakeLabelPairs(desc, labels), h}
+}
+
+// Desc implements prometheus.Metric.
+func (m *histogramMetric) Desc() *prometheus.Desc { return m.desc }
+
+// Write implements prometheus.Metric.
+func (m *histogramMetric) Write(out *dto.Metric) error {
+	out.Label, out.Histogram = m.labels, m.values
+	return nil
+}
+
+// addClassic fills the cumulative buckets; +Inf follows from the count.
+func addClassic(h *dto.Histogram, l *Latency) {
+	var perBucket [len(classicBounds) + 1]uint64
+	for i, n := range l.slots {
+		perBucket[scale.classic[i]] += n
+	}
+	var below uint64
+	h.Bucket = make([]*dto.Bucket, len(classicBounds))
+	for i, bound := range classicBounds {
+		below += perBucket[i]
+		cumulative, le := below, bound.Seconds()
+		h.Bucket[i] = &dto.Bucket{CumulativeCount: &cumulative, UpperBound: &le}
+	}
+}
+
+// addNative fills the sparse buckets: runs of neighbours (spans), and for each bucket the difference
+// to the one before. Buckets without observations are left out.
+func addNative(h *dto.Histogram, l *Latency) {
+	schema, threshold := int32(nativeSchema), time.Duration(nativeBound(nativeFirst)).Seconds()
+	var zero uint64
+	h.Schema, h.ZeroThreshold, h.ZeroCount = &schema, &threshold, &zero
+
+	var perBucket [nativeLast + 1 - nativeFirst + 1]uint64
+	for i, n := range l.slots {
+		perBucket[scale.native[i]-nativeFirst] += n
+	}
+	zero = perBucket[0]
+	end, previous := 0, int64(0) // end: the bucket after the last span
+	for i, n := range perBucket[1:] {
+		if n == 0 {
+			continue
+		}
+		bucket := nativeFirst + 1 + i
+		if len(h.PositiveSpan) == 0 || bucket != end {
+			offset, length := int32(bucket-end), uint32(0)
+			h.PositiveSpan = append(h.PositiveSpan, &dto.BucketSpan{Offset: &offset, Length: &length})
+		}
+		*h.PositiveSpan[len(h.PositiveSpan)-1].Length++
+		h.PositiveDelta = append(h.PositiveDelta, int64(n)-previous)
+		end, previous = bucket+1, int64(n)
+	}
+	if len(h.PositiveSpan) == 0 {
+		// Scrapers take a histogram without a span for a classic one only.
+		h.PositiveSpan = []*dto.BucketSpan{{Offset: new(int32), Length: new(uint32)}}
+	}
+}

@@ -1,0 +1,62 @@
+package telemetry
+
+// Outcome says in one word how a request ended, and so who ended it. It is a label of
+// weir_http_outcomes_total and a field of the access log; the set is closed.
+type Outcome uint8
+
+// The outcomes. A request has exactly one: the first thing that went wrong for good.
+const (
+	OutcomeOK                 Outcome = iota // the whole response of a backend, or a configured one
+	OutcomeRetriedOK                         // as ok, after at least one backend failed
+	OutcomeClientClosed                      // the client went away before the end
+	OutcomeClientTimeout                     // the client was too slow: 408, or the response stalled
+	OutcomeBadRequest                        // refused for its form: 400, 417, 501, 505
+	OutcomeTooLarge                          // refused for its size: 413, 414, 431
+	OutcomeBackendConnect                    // no connection to a backend could be made
+	OutcomeBackendTLS                        // connected, but the TLS handshake failed
+	OutcomeBackendReset                      // the backend closed before the end of its response
+	OutcomeBackendTimeout                    // the backend was too slow: 504, or its body stalled
+	OutcomeBackendBadResponse                // the backend answered something that is not HTTP: 502
+	OutcomeNoBackendUp                       // no backend is eligible: 503
+	OutcomeNoCapacity                        // the only backends that are up take no new flows: 503
+	OutcomeQueueTimeout                      // waited for a usable backend for too long: 503
+	OutcomeNoRoute                           // no route matches and there is no default pool
+	OutcomeDraining                          // refused because the process is stopping
+	OutcomeOverload                          // refused for want of descriptors or memory: 503
+	OutcomeInternalError                     // a defect of ours: a recovered panic
+
+	outcomeCount
+)
+
+var outcomeNames = [outcomeCount]string{
+	OutcomeOK:                 "ok",
+	OutcomeRetriedOK:          "retried_ok",
+	OutcomeClientClosed:       "client_closed",
+	OutcomeClientTimeout:      "client_timeout",
+	OutcomeBadRequest:         "bad_request",
+	OutcomeTooLarge:           "too_large",
+	OutcomeBackendConnect:     "backend_connect",
+	OutcomeBackendTLS:         "backend_tls",
+	OutcomeBackendReset:       "backend_reset",
+	OutcomeBackendTimeout:     "backend_timeout",
+	OutcomeBackendBadResponse: "backend_bad_response",
+	OutcomeNoBackendUp:        "no_backend_up",
+	OutcomeNoCapacity:         "no_capacity",
+	OutcomeQueueTimeout:       "queue_timeout",
+	OutcomeNoRoute:            "no_route",
+	OutcomeDraining:           "draining",
+	OutcomeOverload:           "overload",
+	OutcomeInternalError:      "internal_error",
+}
+
+// String is the word as it stands in labels and log lines. A value outside the set is
+// "internal_error", so that a label can never take a value that is not in the table.
+func (o Outcome) String() string {
+	if o >= outcomeCount {
+		return outcomeNames[OutcomeInternalError]
+	}
+	return outcomeNames[o]
+}
+
+// Success reports whether the client got what it asked for. The access log samples successes only.
+func (o Outcome) Success() bool { return o == OutcomeOK || o == OutcomeRetriedOK }

@@ -1,0 +1,123 @@
+package telemetry
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"net"
+	"os"
+	"syscall"
+)
+
+// RejectReason says why a listener turned a client connection away before reading from it.
+type RejectReason uint8
+
+// The reasons for turning a connection away.
+const (
+	RejectMaxConnections RejectReason = iota // limits.max_connections of the listener
+	RejectDescriptors                        // too close to the limit of open descriptors
+	RejectMemory                             // too close to the memory budget
+	RejectDraining                           // the listener or the process is stopping
+	RejectOther
+
+	rejectCount
+)
+
+var rejectNames = [rejectCount]string{"max_connections", "descriptors", "memory", "draining", "other"}
+
+// String is the label value. A value outside the set is "other".
+func (r RejectReason) String() string { return rejectNames[min(r, RejectOther)] }
+
+// ConnectReason says why no connection to a backend came about.
+type ConnectReason uint8
+
+// The reasons for a failed connect.
+const (
+	ConnectRefused     ConnectReason = iota // nobody listens there
+	ConnectTimeout                          // no answer in time
+	ConnectUnreachable                      // no way to the network or the machine
+	ConnectReset                            // closed by the other side while connecting
+	ConnectTLS                              // the TLS handshake failed
+	ConnectLocal                            // out of descriptors, ports or memory on this machine
+	ConnectOther
+
+	connectCount
+)
+
+var connectNames = [connectCount]string{"refused", "timeout", "unreachable", "reset", "tls", "local", "other"}
+
+// String is the label value. A value outside the set is "other".
+func (c ConnectReason) String() string { return connectNames[min(c, ConnectOther)] }
+
+// ConnectReasonOf classifies the error of a dial or of a TLS handshake with a backend.
+func ConnectReasonOf(err error) ConnectReason {
+	for _, c := range connectErrnos {
+		if errors.Is(err, c.errno) {
+			return c.reason
+		}
+	}
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded) {
+		return ConnectTimeout
+	}
+	if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() {
+		return ConnectTimeout
+	}
+	if isTLS(err) {
+		return ConnectTLS
+	}
+	return ConnectOther
+}
+
+var connectErrnos = [...]struct {
+	errno  syscall.Errno
+	reason ConnectReason
+}{
+	{syscall.ECONNREFUSED, ConnectRefused},
+	{syscall.ETIMEDOUT, ConnectTimeout},
+	{syscall.EHOSTUNREACH, ConnectUnreachable},
+	{syscall.ENETUNREACH, ConnectUnreachable},
+	{syscall.EHOSTDOWN, ConnectUnreachable},
+	{syscall.ENETDOWN, ConnectUnreachable},
+	{syscall.ECONNRESET, ConnectReset},
+	{syscall.EPIPE, ConnectReset},
+	{syscall.EMFILE, ConnectLocal},
+	{syscall.ENFILE, ConnectLocal},
+	{syscall.EADDRNOTAVAIL, ConnectLocal},
+	{syscall.ENOBUFS, ConnectLocal},
+	{syscall.ENOMEM, ConnectLocal},
+}
+
+// isTLS reports whether err comes from the TLS handshake rather than from the transport.
+func isTLS(err error) bool {
+	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		return true
+	}
+	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
+		return true
+	}
+	if _, ok := errors.AsType[tls.AlertError](err); ok {
+		return true
+	}
+	if _, ok := errors.AsType[x509.HostnameError](err); ok {
+		return true
+	}
+	_, ok := errors.AsType[x509.UnknownAuthorityError](err)
+	return ok
+}
+
+// RetryReason says why another backend was tried.
+type RetryReason uint8
+
+// The reasons for a retry: the conditions of retries.on that this version knows.
+const (
+	RetryConnectFailure RetryReason = iota // nothing was sent
+	RetryReset                             // closed before the first byte of the response
+
+	retryCount
+)
+
+var retryNames = [retryCount]string{"connect_failure", "reset"}
+
+// String is the label value. A value outside the set is "reset", the more general of the two.
+func (r RetryReason) String() string { return retryNames[min(r, RetryReset)] }

@@ -1,0 +1,188 @@
+package telemetry
+
+import (
+	"slices"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Kind is the type of a series.
+type Kind string
+
+// The types of series.
+const (
+	Counter   Kind = "counter"
+	Gauge     Kind = "gauge"
+	Histogram Kind = "histogram"
+)
+
+// Level says what a series belongs to; /metrics?level= selects by it.
+type Level string
+
+// The levels.
+const (
+	ProcessLevel  Level = "process"
+	ListenerLevel Level = "listener"
+	PoolLevel     Level = "pool"
+	BackendLevel  Level = "backend"
+)
+
+// Series is the description of one metric of this package.
+type Series struct {
+	Name   string
+	Kind   Kind
+	Level  Level
+	Labels []string
+	Help   string
+}
+
+// Describe lists every metric of this package in the order of the documentation. The collectors of
+// the Go runtime and of the process (go_*, process_*) come on top.
+func Describe() []Series {
+	all := slices.Clone(series[:])
+	for i := range all {
+		all[i].Labels = slices.Clone(all[i].Labels)
+	}
+	return all
+}
+
+// seriesID is an index into series.
+type seriesID int
+
+const (
+	buildInfo seriesID = iota
+	configInfo
+	configGeneration
+	configLastOK
+	configLastOKTime
+	configReloads
+	panicsTotal
+	accessLogLost
+	healthOverdue
+	descriptors
+	listenerConnections
+	listenerActive
+	listenerRejected
+	listenerAcceptErrors
+	httpRequests
+	httpOutcomes
+	httpDuration
+	bytesTotal
+	retriesTotal
+	poolFailOpen
+	healthDuration
+	backendUp
+	backendDraining
+	backendWeight
+	backendEffectiveWeight
+	slowStartRatio
+	backendActive
+	backendPicks
+	backendRequests
+	backendErrors
+	backendConnectErrors
+	backendOpened
+	backendOpen
+	backendIdle
+	backendReused
+	healthChecks
+
+	seriesCount
+)
+
+var (
+	onListener = []string{"listener"}
+	onExchange = []string{"listener", "pool"}
+	onPool     = []string{"pool"}
+	onBackend  = []string{"pool", "backend"}
+)
+
+func with(labels []string, more ...string) []string { return slices.Concat(labels, more) }
+
+// series is the table of all names; it is never written.
+var series = [seriesCount]Series{
+	buildInfo: {"weir_build_info", Gauge, ProcessLevel, []string{"version", "commit", "goversion"},
+		"Always 1; the labels say which build is running."},
+	configInfo: {"weir_config_info", Gauge, ProcessLevel, []string{"sha256"},
+		"Always 1; the label is the digest of the configuration in use, of all its files."},
+	configGeneration: {"weir_config_generation", Gauge, ProcessLevel, nil,
+		"Generation of the configuration in use; it grows with every successful load."},
+	configLastOK: {"weir_config_last_reload_successful", Gauge, ProcessLevel, nil,
+		"Whether the last attempt to load a configuration succeeded (1) or not (0)."},
+	configLastOKTime: {"weir_config_last_reload_success_timestamp_seconds", Gauge, ProcessLevel, nil,
+		"When the configuration in use was loaded, in Unix time."},
+	configReloads: {"weir_config_reloads_total", Counter, ProcessLevel, []string{"result"},
+		"Attempts to load a configuration, the first included, by result: success or failure."},
+	panicsTotal: {"weir_panics_total", Counter, ProcessLevel, nil,
+		"Recovered panics: defects of weir that cost one connection each."},
+	accessLogLost: {"weir_access_log_lost_total", Counter, ProcessLevel, nil,
+		"Lines of the access log that were dropped because its output was too slow or failed."},
+	healthOverdue: {"weir_health_checks_overdue_total", Counter, ProcessLevel, nil,
+		"Health checks that started late because too many others were running."},
+	descriptors: {"weir_descriptors", Gauge, ProcessLevel, []string{"kind"},
+		"File descriptors of the process by kind: open, or the limit of them."},
+
+	listenerConnections: {"weir_listener_connections_total", Counter, ListenerLevel, onListener,
+		"Client connections that were accepted and served."},
+	listenerActive: {"weir_listener_connections_active", Gauge, ListenerLevel, onListener,
+		"Client connections that are open."},
+	listenerRejected: {"weir_listener_connections_rejected_total", Counter, ListenerLevel,
+		with(onListener, "reason"), "Client connections that were closed without being served, by reason."},
+	listenerAcceptErrors: {"weir_listener_accept_errors_total", Counter, ListenerLevel, onListener,
+		"Failed attempts to accept a client connection."},
+
+	httpRequests: {"weir_http_requests_total", Counter, PoolLevel, with(onExchange, "method", "code"),
+		"Requests by method and by the status sent to the client; none if none was sent."},
+	httpOutcomes: {"weir_http_outcomes_total", Counter, PoolLevel, with(onExchange, "outcome"),
+		"Requests by how they ended, in the words of the access log."},
+	httpDuration: {"weir_http_request_duration_seconds", Histogram, PoolLevel, onExchange,
+		"Time from the first byte of a request to the last byte of its response."},
+	bytesTotal: {"weir_bytes_total", Counter, PoolLevel, with(onExchange, "direction"),
+		"Bytes exchanged with clients, heads included: in from them, out to them."},
+
+	retriesTotal: {"weir_retries_total", Counter, PoolLevel, with(onPool, "reason"),
+		"Tries of another backend after one failed, by reason."},
+	poolFailOpen: {"weir_pool_fail_open", Gauge, PoolLevel, onPool,
+		"Whether the pool has too few usable backends and uses all of them whatever their health (1)."},
+	healthDuration: {"weir_health_check_duration_seconds", Histogram, PoolLevel, onPool,
+		"Duration of health checks, failed ones included."},
+
+	backendUp: {"weir_backend_up", Gauge, BackendLevel, onBackend,
+		"Whether the backend is up by its health checks (1); 0 if down or not yet checked."},
+	backendDraining: {"weir_backend_draining", Gauge, BackendLevel, onBackend,
+		"Whether the backend is set to drain (1)."},
+	backendWeight: {"weir_backend_weight", Gauge, BackendLevel, onBackend,
+		"Weight of the backend, overrides included."},
+	backendEffectiveWeight: {"weir_backend_effective_weight", Gauge, BackendLevel, onBackend,
+		"Weight that the backend's share of new flows follows at present; 0 if it gets none."},
+	slowStartRatio: {"weir_slow_start_ratio", Gauge, BackendLevel, onBackend,
+		"How far the backend's slow start has come, from 0.1 to 1; 1 if none is going on."},
+	backendActive: {"weir_backend_connections_active", Gauge, BackendLevel, onBackend,
+		"Leases held on the backend: requests in progress, or connections at layer 4."},
+	backendPicks: {"weir_backend_picks_total", Counter, BackendLevel, onBackend,
+		"How often the backend was chosen for a flow, retries included."},
+	backendRequests: {"weir_backend_requests_total", Counter, BackendLevel, with(onBackend, "code"),
+		"Requests sent to the backend by the class of its response; none if there was none."},
+	backendErrors: {"weir_backend_errors_total", Counter, BackendLevel, with(onBackend, "reason"),
+		"Requests that failed on the backend after a connection was there, by reason."},
+	backendConnectErrors: {"weir_backend_connect_errors_total", Counter, BackendLevel, with(onBackend, "reason"),
+		"Failed attempts to connect to the backend, TLS handshake included, by reason."},
+	backendOpened: {"weir_backend_connections_total", Counter, BackendLevel, onBackend,
+		"Connections made to the backend."},
+	backendOpen: {"weir_backend_connections_open", Gauge, BackendLevel, onBackend,
+		"Connections to the backend that are open, busy or idle."},
+	backendIdle: {"weir_backend_connections_idle", Gauge, BackendLevel, onBackend,
+		"Connections to the backend that wait for their next request."},
+	backendReused: {"weir_backend_connections_reused_total", Counter, BackendLevel, onBackend,
+		"Requests to the backend that found an idle connection."},
+	healthChecks: {"weir_health_checks_total", Counter, BackendLevel, with(onBackend, "result"),
+		"Health checks of the backend by result: success or failure."},
+}
+
+func newDescs() [seriesCount]*prometheus.Desc {
+	var descs [seriesCount]*prometheus.Desc
+	for i, s := range series {
+		descs[i] = prometheus.NewDesc(s.Name, s.Help, s.Labels, nil)
+	}
+	return descs
+}
