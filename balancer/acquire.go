@@ -1,0 +1,52 @@
+package balancer
+
+import "errors"
+
+// Why Acquire gave no lease. The three are distinct answers to the client, so the data plane
+// branches on them with errors.Is.
+var (
+	// ErrNoBackendUp: nothing is eligible, or everything eligible has been tried.
+	ErrNoBackendUp = errors.New("no backend is up")
+	// ErrNoCapacity: backends are up, but all of them have weight 0 and take no new flows.
+	ErrNoCapacity = errors.New("every backend that is up has weight 0")
+	// ErrChecking: no backend has had its first verdict. Wait on Snapshot.Replaced and try again.
+	ErrChecking = errors.New("every backend is still being checked")
+)
+
+// Lease is a counted pick: it is part of its backend's load until it is released.
+type Lease struct{ backend *Backend }
+
+// Backend is the backend that was picked; nil for the zero Lease.
+func (l Lease) Backend() *Backend { return l.backend }
+
+// Release ends the lease. It must be called exactly once for every lease that Acquire gave.
+func (l Lease) Release() { l.backend.released.Add(1) }
+
+// Acquire picks a backend for f and counts a lease on it. Backends in tried, which may be nil, are
+// never picked. The error is ErrNoBackendUp, ErrNoCapacity or ErrChecking. Acquire takes no lock,
+// allocates nothing and reads no clock; any number of goroutines may call it.
+func (p *Pool) Acquire(f Flow, tried *Tried) (Lease, error) {
+	s := p.snapshot.Load()
+	if s.picker == nil {
+		return Lease{}, s.refusal
+	}
+	if tried != nil && tried.overflow {
+		return Lease{}, ErrNoBackendUp
+	}
+	var hash uint64
+	if s.keyed {
+		hash = f.Hash(s.tuple, s.seed)
+	}
+	b := s.picker.Pick(hash, tried)
+	if b == nil {
+		return Lease{}, ErrNoBackendUp
+	}
+	return Lease{b}, nil
+}
+
+// Picker chooses among the eligible backends of one snapshot.
+type Picker interface {
+	// Pick chooses a backend that is not in avoid, counts a lease on it and returns it; nil if all
+	// are in avoid. Only pickers that hash look at hash.
+	Pick(hash uint64, avoid *Tried) *Backend
+}

@@ -1,0 +1,2 @@
+// Package balancer decides who gets the next flow.
+package balancer

@@ -1,0 +1,78 @@
+package balancer
+
+import (
+	"slices"
+
+	"weir/config"
+)
+
+// publish builds the snapshot of the present seats and makes it the one that Acquire sees, unless it
+// would be like the one before. The pool's mutex must be held.
+func (p *Pool) publish() {
+	old := p.snapshot.Load()
+	members := p.members()
+	tier, refusal := elect(members, p.config.MinHealthy)
+	for i := range members {
+		if m := &members[i]; m.Eligible {
+			m.Effective = float64(m.Weight) * m.Ramp
+		}
+	}
+	s := &Snapshot{
+		generation: old.generation + 1,
+		algorithm:  p.config.Algorithm,
+		tier:       tier,
+		members:    members,
+		refusal:    refusal,
+		weighted:   p.config.Hash.Weighted,
+		seed:       p.config.Hash.Seed,
+		replaced:   make(chan struct{}),
+	}
+	s.tuple, s.keyed = tupleOf(p.config.Algorithm)
+	if old.generation > 0 && s.like(old) {
+		return
+	}
+	if tier != TierNone {
+		s.picker, s.shareError = p.pickerFor(s, old)
+	}
+	p.snapshot.Store(s)
+	close(old.replaced)
+}
+
+func (p *Pool) members() []Member {
+	members := make([]Member, len(p.seats))
+	for i, s := range p.seats {
+		members[i] = Member{
+			Backend:    s.backend,
+			Weight:     s.weight(),
+			Ramp:       s.slow.ratio,
+			Backup:     s.file.Backup,
+			State:      s.state(),
+			Overridden: s.override.Weight != nil || s.override.State != nil,
+			Health:     s.backend.Health(),
+		}
+	}
+	return members
+}
+
+// like reports whether s would pick as old does.
+func (s *Snapshot) like(old *Snapshot) bool {
+	return s.algorithm == old.algorithm && s.tier == old.tier && s.refusal == old.refusal &&
+		s.seed == old.seed && s.weighted == old.weighted && slices.Equal(s.members, old.members)
+}
+
+func tupleOf(a config.Algorithm) (t Tuple, keyed bool) {
+	switch a {
+	case config.SourceIP:
+		return SourceIP, true
+	case config.TwoTupleHash:
+		return TwoTuple, true
+	case config.ThreeTupleHash:
+		return ThreeTuple, true
+	case config.FiveTupleHash:
+		return FiveTuple, true
+	case config.QUICCID:
+		return ConnectionID, true
+	default:
+		return 0, false
+	}
+}
