@@ -1,0 +1,126 @@
+package bench
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/valyala/fasthttp"
+)
+
+// Field is one header field of the requests.
+type Field struct{ Name, Value string }
+
+// LoadOptions say what to send, where and how fast.
+type LoadOptions struct {
+	URL    string  // http://host[:port]/path?query
+	Method string  // default GET
+	Fields []Field // sent after Host and User-Agent, which they may replace
+	Body   []byte  // with its Content-Length; empty: none
+
+	Connections int     // 1…65,535; default 64. All are open before the first request is sent
+	Rate        float64 // requests per second, open loop, 0.001…1,000,000; 0: closed loop
+
+	Warmup   time.Duration // load before the window, not measured
+	Duration time.Duration // of the window; 0: until the context ends
+	Timeout  time.Duration // of a connect or an exchange, default 10s; enforced within a second more
+
+	// Check judges a response; an error counts as a failure of kind "check" and closes the
+	// connection. It is called for the first response of a connection and for each whose bytes
+	// differ from the last one that passed; from several goroutines, and body is valid only
+	// during the call. nil: any response will do.
+	Check func(status int, body []byte) error
+	// Begin and End are called when the window opens and closes, while the load goes on, so that
+	// a caller can read counters of the system under test. nil: nothing is called.
+	Begin, End func()
+}
+
+const (
+	maxConnections = 65535
+	minRate        = 1e-3
+	maxRate        = 1e6
+)
+
+// resolved returns the options with the defaults filled in, or every fault that they have.
+func (o LoadOptions) resolved() (LoadOptions, error) {
+	if o.Method == "" {
+		o.Method = fasthttp.MethodGet
+	}
+	if o.Connections == 0 {
+		o.Connections = 64
+	}
+	if o.Timeout == 0 {
+		o.Timeout = 10 * time.Second
+	}
+	var errs []error
+	if o.Connections < 1 || o.Connections > maxConnections {
+		errs = append(errs, fmt.Errorf("connections %d: want 1 to %d", o.Connections, maxConnections))
+	}
+	if o.Rate != 0 && !(o.Rate >= minRate && o.Rate <= maxRate) {
+		errs = append(errs, fmt.Errorf("rate %v: want 0 (closed loop) or %v to %.0f requests per second", o.Rate, minRate, maxRate))
+	}
+	if o.Warmup < 0 || o.Duration < 0 || o.Timeout < 0 {
+		errs = append(errs, errors.New("warm-up, duration and time-out must not be negative"))
+	}
+	if _, _, err := splitURL(o.URL); err != nil {
+		errs = append(errs, err)
+	}
+	return o, errors.Join(errs...)
+}
+
+// splitURL returns the address to dial and the parsed form of raw.
+func splitURL(raw string) (addr string, u *url.URL, err error) {
+	u, err = url.Parse(raw)
+	if err != nil {
+		return "", nil, err
+	}
+	if u.Scheme != "http" {
+		return "", nil, fmt.Errorf("URL %q: scheme %q: only http is spoken", raw, u.Scheme)
+	}
+	if u.Hostname() == "" {
+		return "", nil, fmt.Errorf("URL %q has no host", raw)
+	}
+	port := u.Port()
+	if port == "" {
+		port = "80"
+	}
+	return net.JoinHostPort(u.Hostname(), port), u, nil
+}
+
+// requestBytes is the whole request as it goes over the wire.
+func requestBytes(o LoadOptions, u *url.URL) ([]byte, error) {
+	var req fasthttp.Request
+	req.Header.DisableNormalizing()
+	req.Header.SetNoDefaultContentType(true)
+	req.Header.SetMethod(o.Method)
+	req.Header.SetRequestURI(u.RequestURI())
+	req.Header.SetHost(u.Host)
+	req.Header.SetUserAgent("weir-bench")
+	for _, f := range o.Fields {
+		switch {
+		case f.Name == "":
+			return nil, errors.New("a header field has no name")
+		case strings.EqualFold(f.Name, fasthttp.HeaderHost):
+			req.Header.SetHost(f.Value)
+		case strings.EqualFold(f.Name, fasthttp.HeaderUserAgent):
+			req.Header.SetUserAgent(f.Value)
+		default:
+			req.Header.Add(f.Name, f.Value)
+		}
+	}
+	req.SetBody(o.Body)
+	var b bytes.Buffer
+	w := bufio.NewWriter(&b)
+	if err := req.Write(w); err != nil {
+		return nil, fmt.Errorf("build request: %w", err)
+	}
+	if err := w.Flush(); err != nil {
+		return nil, fmt.Errorf("build request: %w", err)
+	}
+	return b.Bytes(), nil
+}
