@@ -1,0 +1,63 @@
+package api
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+)
+
+// Problem is an error in the form of RFC 9457. It is an error itself, so that clients of this package can
+// pass on what a server answered.
+type Problem struct {
+	Type   string `json:"type,omitempty"` // absent: about:blank, so Title is the status in words
+	Title  string `json:"title"`
+	Status int    `json:"status"`
+	Detail string `json:"detail,omitempty"` // what is wrong with this request
+	Hint   string `json:"hint,omitempty"`   // what to do about it
+}
+
+// Error is the detail and the hint, as one line of a message.
+func (p *Problem) Error() string {
+	text := p.Detail
+	if text == "" {
+		text = p.Title
+	}
+	if p.Hint != "" {
+		text += "; " + p.Hint
+	}
+	return text
+}
+
+// problem makes a Problem whose title is the status in words.
+func problem(status int, detail, hint string) *Problem {
+	return &Problem{Title: http.StatusText(status), Status: status, Detail: detail, Hint: hint}
+}
+
+// writeJSON answers with a document. Documents are of this package's own types, which encode; what
+// remains is a client that went away, and there is nobody left to tell.
+func writeJSON(w http.ResponseWriter, status int, document any) {
+	write(w, status, "application/json", document)
+}
+
+// writeError answers with an error, as it is if it is a Problem.
+func writeError(w http.ResponseWriter, err error) {
+	p, ok := errors.AsType[*Problem](err)
+	if !ok {
+		p = problem(http.StatusInternalServerError, err.Error(), "")
+	}
+	write(w, p.Status, "application/problem+json", p)
+}
+
+func write(w http.ResponseWriter, status int, contentType string, document any) {
+	body, err := json.MarshalIndent(document, "", "  ")
+	if err != nil {
+		panic("api: document does not encode: " + err.Error())
+	}
+	h := w.Header()
+	h.Set("Content-Type", contentType)
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(status)
+	// An error here means that the client is gone.
+	_, _ = w.Write(append(body, '\n'))
+}

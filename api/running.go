@@ -1,0 +1,66 @@
+package api
+
+import (
+	"context"
+	"time"
+
+	"weir/balancer"
+	"weir/healthcheck"
+)
+
+// Running is the data plane as the admin server sees it. Both methods are called from any goroutine,
+// at any time between Start and Close, and must not block.
+type Running interface {
+	Process() Process
+	// Pools lists the pools in service, in order of name.
+	Pools() []Pool
+}
+
+// Checks answers for the health checks; *healthcheck.Monitor does.
+type Checks interface {
+	Status(healthcheck.Key) (healthcheck.Status, bool)
+	// Settled reports whether every target had its first probe.
+	Settled() bool
+}
+
+var _ Checks = (*healthcheck.Monitor)(nil)
+
+// Process is the state of the whole process.
+type Process struct {
+	Loaded     bool // a configuration is in force
+	Bound      bool // every listener of it is bound
+	Draining   bool // the process was told to stop
+	Generation uint64
+	ConfigFile string
+	Digest     string    // SHA-256 of the configuration, in hex
+	LoadedAt   time.Time // when this generation came into force
+	Listeners  []Listener
+}
+
+// Listener is one listener in service.
+type Listener struct {
+	Name      string
+	Protocol  string
+	Addresses []string // as bound
+	Pool      string   // default pool; may be empty
+	Active    int64    // client connections
+	Total     uint64   // client connections since start
+}
+
+// Pool is one pool in service.
+type Pool struct {
+	*balancer.Pool
+	Protocol string
+	Required bool // counts for readiness
+}
+
+// Reloaded says what a reload did.
+type Reloaded struct {
+	Generation uint64   `json:"generation"`
+	Summary    string   `json:"summary"` // one line: "1 backend added, 1 weight changed"
+	Warnings   []string `json:"warnings,omitempty"`
+}
+
+// ReloadFunc reads the configuration again and puts it in force. An error means that nothing changed; its
+// text is for the operator and may have several lines.
+type ReloadFunc func(context.Context) (Reloaded, error)

@@ -1,0 +1,140 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+const (
+	headerTimeout = 5 * time.Second
+	readTimeout   = 10 * time.Second
+	// writeTimeout leaves room for a profile, 30 s unless its client asks for another length.
+	writeTimeout = 2 * time.Minute
+	idleTimeout  = time.Minute
+	maxHeader    = 16 << 10
+	// maxConnections bounds each door, so that a leaking scraper cannot take the descriptors that
+	// are kept for administration.
+	maxConnections = 64
+)
+
+// Options is what a Server serves.
+type Options struct {
+	Version string
+	Commit  string
+	Started time.Time    // of the process
+	Socket  string       // path of the unix socket; empty: none
+	Listen  string       // host:port of the TCP address, reads only; empty: none
+	Running Running      // required
+	Checks  Checks       // required
+	Metrics http.Handler // /metrics; nil: not served
+	Reload  ReloadFunc   // POST /v1/config/reload; nil: not served
+	Log     *zap.Logger  // required
+}
+
+// Server is the admin server.
+type Server struct {
+	options Options
+	doors   []*door
+	served  sync.WaitGroup
+	close   sync.Once
+	closed  error
+}
+
+// door is one listener and what serves it.
+type door struct {
+	name     string // for the log
+	listener net.Listener
+	server   *http.Server
+}
+
+// New returns a Server that is not started.
+func New(o Options) *Server { return &Server{options: o} }
+
+// Start binds the socket and the TCP address and serves them until Close. If one of them cannot be
+// bound, it closes what it has and says which.
+func (s *Server) Start() error {
+	if s.options.Socket != "" {
+		l, err := listenSocket(s.options.Socket)
+		if err != nil {
+			return err
+		}
+		s.add("socket", l, true)
+	}
+	if s.options.Listen != "" {
+		l, err := net.Listen("tcp", s.options.Listen)
+		if err != nil {
+			return errors.Join(fmt.Errorf("admin.listen: %w", err), s.closeListeners())
+		}
+		s.add("address", l, false)
+	}
+	for _, d := range s.doors {
+		s.served.Go(func() { s.serve(d) })
+	}
+	return nil
+}
+
+// Addr is where the TCP address is bound; empty: there is none.
+func (s *Server) Addr() string {
+	for _, d := range s.doors {
+		if d.listener.Addr().Network() == "tcp" {
+			return d.listener.Addr().String()
+		}
+	}
+	return ""
+}
+
+// Close stops accepting, waits for the answers under way until ctx ends, cuts what is left, and
+// returns when every goroutine of the server has ended. Later calls return what the first did.
+func (s *Server) Close(ctx context.Context) error {
+	s.close.Do(func() {
+		for _, d := range s.doors {
+			if err := d.server.Shutdown(ctx); err != nil {
+				s.closed = errors.Join(s.closed, fmt.Errorf("admin %s: %w", d.name, err), d.server.Close())
+			}
+		}
+		s.served.Wait()
+	})
+	return s.closed
+}
+
+// add makes the door of a listener.
+func (s *Server) add(name string, l net.Listener, onSocket bool) {
+	s.doors = append(s.doors, &door{
+		name:     name,
+		listener: l,
+		server: &http.Server{
+			Handler:           s.handler(onSocket),
+			ReadHeaderTimeout: headerTimeout,
+			ReadTimeout:       readTimeout,
+			WriteTimeout:      writeTimeout,
+			IdleTimeout:       idleTimeout,
+			MaxHeaderBytes:    maxHeader,
+			ErrorLog:          zap.NewStdLog(s.options.Log.Named("admin")),
+		},
+	})
+}
+
+// serve runs one door. It ends when the door's server is shut down.
+func (s *Server) serve(d *door) {
+	err := d.server.Serve(newBounded(d.listener, maxConnections))
+	if !errors.Is(err, http.ErrServerClosed) {
+		s.options.Log.Error("admin "+d.name+" stopped serving", zap.Error(err))
+	}
+}
+
+// closeListeners closes what Start bound before it failed.
+func (s *Server) closeListeners() error {
+	var err error
+	for _, d := range s.doors {
+		err = errors.Join(err, d.listener.Close())
+	}
+	s.doors = nil
+	return err
+}
