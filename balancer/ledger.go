@@ -10,11 +10,16 @@ type ledger struct {
 	owed     map[*Backend]int64 // nil: nothing has been picked in turn yet
 }
 
-// rotate returns the rotation of backends by weights, and the largest relative error of a share. If
-// neither backends nor their slots differ it is the one that runs, and the sequence goes on.
-// Otherwise the new one begins where each backend's phase is. Picks in flight on the old rotation
+// rotate returns the rotation of members, all of them eligible, by their effective weights, and the
+// largest relative error of a share. If neither backends nor their slots differ it is the one that
+// runs, and the sequence goes on. Otherwise the new one begins where each backend's phase is. Picks in flight on the old rotation
 // at this moment are not accounted for.
-func (l *ledger) rotate(backends []*Backend, weights []float64, offset uint64) (*rotation, float64) {
+func (l *ledger) rotate(members []Member, offset uint64) (*rotation, float64) {
+	backends := make([]*Backend, len(members))
+	weights := make([]float64, len(members))
+	for i, m := range members {
+		backends[i], weights[i] = m.Backend, m.Effective
+	}
 	slots, shareError := slotsOf(weights)
 	r := l.rotation
 	if r != nil && slices.Equal(r.backends, backends) && slices.Equal(r.slots, slots) {

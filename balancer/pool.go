@@ -39,6 +39,7 @@ type Pool struct {
 	rampNext time.Time
 	ledger   ledger
 	tables   tableCache
+	scan     *leastConnections // the last one
 }
 
 // seat is what the writers know about one backend.

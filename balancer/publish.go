@@ -32,7 +32,7 @@ func (p *Pool) publish() {
 		return
 	}
 	if tier != TierNone {
-		s.picker, s.shareError = p.pickerFor(s, old)
+		s.picker, s.shareError = p.pickerFor(s)
 	}
 	p.snapshot.Store(s)
 	close(old.replaced)

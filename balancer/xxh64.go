@@ -24,10 +24,10 @@ func stripe(seed, w0, w1, w2, w3 uint64) uint64 {
 	var p1, p2 uint64 = prime1, prime2 // variables: the sums wrap
 	a, b, c, d := lane(seed+p1+p2, w0), lane(seed+p2, w1), lane(seed, w2), lane(seed-p1, w3)
 	h := bits.RotateLeft64(a, 1) + bits.RotateLeft64(b, 7) + bits.RotateLeft64(c, 12) + bits.RotateLeft64(d, 18)
-	for _, acc := range [...]uint64{a, b, c, d} {
-		h = (h^lane(0, acc))*prime1 + prime4
-	}
-	return h
+	h = (h^lane(0, a))*prime1 + prime4
+	h = (h^lane(0, b))*prime1 + prime4
+	h = (h^lane(0, c))*prime1 + prime4
+	return (h^lane(0, d))*prime1 + prime4
 }
 
 // mixWord folds 8 bytes of the tail in.

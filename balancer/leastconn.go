@@ -1,0 +1,169 @@
+package balancer
+
+import "sync/atomic"
+
+// leastConnections picks the least (active+1)/weight. Of several it takes the first behind the last
+// pick, so ties rotate.
+type leastConnections struct {
+	backends []*Backend
+	weights  []int64
+	heaviest int64     // the greatest of weights
+	warm     []bool    // takes part in every pick
+	turns    *rotation // whose turn it is to take part, of all backends; nil: all are warm
+
+	_      [64]byte // every pick writes the cursor
+	cursor atomic.Uint64
+	_      [56]byte
+}
+
+// newLeastConnections continues where prev, which may be nil, is. turns is nil unless some of the
+// members ramp.
+func newLeastConnections(members []Member, turns *rotation, prev *leastConnections) *leastConnections {
+	l := &leastConnections{turns: turns}
+	for _, m := range members {
+		l.backends = append(l.backends, m.Backend)
+		l.weights = append(l.weights, int64(m.Weight))
+		l.heaviest = max(l.heaviest, int64(m.Weight))
+		l.warm = append(l.warm, m.Ramp == 1)
+	}
+	if prev != nil {
+		l.cursor.Store(prev.resume(l.backends))
+	}
+	return l
+}
+
+// resume is the place among backends of the first one that has its place in l at or behind the
+// cursor.
+func (l *leastConnections) resume(backends []*Backend) uint64 {
+	place := make(map[*Backend]uint64, len(backends))
+	for i, b := range backends {
+		place[b] = uint64(i)
+	}
+	for i := range l.backends {
+		at := (int(l.cursor.Load()) + i) % len(l.backends)
+		if p, ok := place[l.backends[at]]; ok {
+			return p
+		}
+	}
+	return 0
+}
+
+// Pick takes its place by compare-and-swap on the count of leases that it saw, so two picks never
+// both go by the same state of a backend.
+func (l *leastConnections) Pick(_ uint64, avoid *Tried) *Backend {
+	guest := l.guest(avoid)
+	for {
+		best := l.least(guest, avoid)
+		if best.index < 0 {
+			return nil
+		}
+		b := l.backends[best.index]
+		if b.acquired.CompareAndSwap(best.acquired, best.acquired+1) {
+			l.cursor.Store(l.behind(best.index))
+			return b
+		}
+	}
+}
+
+// guest is the ramping backend that may take part in this pick because it is its turn; -1: none.
+func (l *leastConnections) guest(avoid *Tried) int {
+	if l.turns == nil {
+		return -1
+	}
+	i := int(l.turns.cycle[l.turns.turn()])
+	if l.warm[i] || avoid.Has(l.backends[i]) {
+		return -1
+	}
+	return i
+}
+
+// behind is the place after i.
+func (l *leastConnections) behind(i int) uint64 {
+	if i++; i < len(l.backends) {
+		return uint64(i)
+	}
+	return 0
+}
+
+// candidate is a backend with the load that it was seen to have.
+type candidate struct {
+	index    int    // -1: none
+	load     int64  // leases with the one to come
+	acquired uint64 // the counter that load was computed from
+}
+
+func (l *leastConnections) look(i int) candidate {
+	active, acquired := l.backends[i].active()
+	return candidate{i, active + 1, acquired}
+}
+
+// less reports whether a has less load for its weight than b.
+func (l *leastConnections) less(a, b candidate) bool {
+	return a.load*l.weights[b.index] < b.load*l.weights[a.index]
+}
+
+// least is the best candidate of a pick. A guest wins ties: otherwise it would fall short of its
+// share in an idle pool.
+func (l *leastConnections) least(guest int, avoid *Tried) candidate {
+	if l.turns == nil {
+		if avoid.Len() == 0 {
+			return l.scan()
+		}
+		return l.scanWithout(avoid, false)
+	}
+	best := l.scanWithout(avoid, true)
+	if guest >= 0 {
+		if c := l.look(guest); best.index < 0 || !l.less(best, c) {
+			return c
+		}
+	}
+	if best.index < 0 { // only ramping ones are left: better out of turn than not at all
+		return l.scanWithout(avoid, false)
+	}
+	return best
+}
+
+// scan looks at all backends from the cursor on. It ends early at an idle one of the greatest
+// weight: nothing can be better.
+func (l *leastConnections) scan() candidate {
+	backends, weights := l.backends, l.weights[:len(l.backends)]
+	best := candidate{index: -1}
+	var bestWeight int64
+	i := int(l.cursor.Load())
+	for range backends {
+		b := backends[i]
+		released := b.released.Load()
+		acquired := b.acquired.Load()
+		load, weight := int64(acquired-released)+1, weights[i]
+		if load*bestWeight < best.load*weight || best.index < 0 {
+			best = candidate{i, load, acquired}
+			bestWeight = weight
+			if load == 1 && weight == l.heaviest {
+				break
+			}
+		}
+		if i++; i == len(backends) {
+			i = 0
+		}
+	}
+	return best
+}
+
+// scanWithout is scan over those that are not in avoid and, if warm is set, do not ramp.
+func (l *leastConnections) scanWithout(avoid *Tried, warm bool) candidate {
+	best := candidate{index: -1}
+	i := int(l.cursor.Load())
+	for range l.backends {
+		if (l.warm[i] || !warm) && !avoid.Has(l.backends[i]) {
+			if c := l.look(i); best.index < 0 || l.less(c, best) {
+				best = c
+			}
+		}
+		if i++; i == len(l.backends) {
+			i = 0
+		}
+	}
+	return best
+}
+
+var _ Picker = (*leastConnections)(nil)
