@@ -2,21 +2,16 @@ package healthcheck
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"io"
 	"net/netip"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/valyala/fasthttp"
-
-	"weir/config"
 )
 
 const (
@@ -25,7 +20,6 @@ const (
 	// excerptPatience is how long a probe that has failed by its status waits for the first bytes
 	// of the body, which often say why.
 	excerptPatience = 100 * time.Millisecond
-	userAgent       = "weir/health"
 )
 
 // headReaders holds buffers of maxHead bytes; at most one for each probe that runs is in use.
@@ -56,45 +50,6 @@ func newHTTPProber(r recipe, addr netip.AddrPort) *httpProber {
 		p.sent += " (host " + r.check.Host + ")"
 	}
 	return p
-}
-
-// requestBytes is the request head: the configured fields as they are written, and of our own only
-// Host, User-Agent, Accept-Encoding (a compressed body would match no expression) and Connection.
-// A configured field replaces ours.
-func requestBytes(c *config.HealthCheck, addr netip.AddrPort) []byte {
-	var req fasthttp.Request
-	h := &req.Header
-	h.DisableNormalizing()
-	h.SetNoDefaultContentType(true)
-	h.SetMethod(c.Method)
-	h.SetRequestURI(c.Path)
-	h.SetHost(addr.String())
-	h.SetUserAgent(userAgent)
-	encoding := "identity"
-	for _, f := range c.Headers {
-		switch strings.ToLower(f.Name) {
-		case "host":
-			h.SetHost(f.Value)
-		case "user-agent":
-			h.SetUserAgent(f.Value)
-		case "accept-encoding":
-			encoding = f.Value
-		case "connection", "content-length", "transfer-encoding":
-			// They describe a connection and a body that the probe does not have.
-		default:
-			h.Add(f.Name, f.Value)
-		}
-	}
-	if c.Host != "" {
-		h.SetHost(c.Host)
-	}
-	h.Add("Accept-Encoding", encoding)
-	h.SetConnectionClose()
-	var out bytes.Buffer
-	if _, err := req.WriteTo(&out); err != nil {
-		panic(fmt.Sprintf("healthcheck: write a request without body: %v", err))
-	}
-	return out.Bytes()
 }
 
 func (p *httpProber) probe(ctx context.Context, o opener) Probe {
@@ -211,38 +166,6 @@ func (p *httpProber) lastWords(ctx context.Context, l *link, body io.Reader) str
 	return excerpt(first)
 }
 
-// headFailure says why there is no usable response head.
-func (p *httpProber) headFailure(err error, t *tap) string {
-	_, tooLarge := errors.AsType[*fasthttp.ErrSmallBuffer](err)
-	received := `"` + excerpt(t.first) + `"`
-	switch {
-	case tooLarge:
-		return "response head larger than " + size(maxHead)
-	case isTimeout(t.err) && len(t.first) == 0:
-		return "no response within " + brief(p.check.Timeout)
-	case isTimeout(t.err):
-		return "no complete response head within " + brief(p.check.Timeout) + ": " + received
-	case errors.Is(t.err, io.EOF) && len(t.first) == 0:
-		return "connection closed without a response"
-	case t.err != nil && !errors.Is(t.err, io.EOF):
-		return describe(t.err) + " before a response"
-	}
-	return "no valid HTTP response: " + received
-}
-
-// bodyFailure says why the body did not come to its end, n bytes into it.
-func (p *httpProber) bodyFailure(err error, t *tap, n int) string {
-	switch {
-	case isTimeout(t.err):
-		return fmt.Sprintf("body not complete within %s (%s so far)", brief(p.check.Timeout), size(n))
-	case errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(t.err, io.EOF):
-		return fmt.Sprintf("connection closed within the body, after %s", size(n))
-	case t.err != nil:
-		return fmt.Sprintf("%s within the body, after %s", describe(t.err), size(n))
-	}
-	return fmt.Sprintf("body not readable after %s: %s", size(n), excerpt([]byte(err.Error())))
-}
-
 // readBody reads at most limit bytes and reports whether there were more. body may be nil.
 func readBody(body io.Reader, limit int) (b []byte, cut bool, err error) {
 	if body == nil {
@@ -253,22 +176,4 @@ func readBody(body io.Reader, limit int) (b []byte, cut bool, err error) {
 		return b[:limit], true, nil
 	}
 	return b, false, err
-}
-
-// tap remembers how a stream began and what ended it: fasthttp's errors hide the cause.
-type tap struct {
-	from  io.Reader
-	first []byte // at most ExcerptSize+1
-	err   error
-}
-
-func (t *tap) Read(b []byte) (int, error) {
-	n, err := t.from.Read(b)
-	if room := ExcerptSize + 1 - len(t.first); room > 0 {
-		t.first = append(t.first, b[:min(n, room)]...)
-	}
-	if err != nil {
-		t.err = err
-	}
-	return n, err
 }
