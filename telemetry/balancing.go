@@ -22,14 +22,10 @@ func (s *sink) balancing(r *Registry, p *balancer.Pool) {
 
 func (s *sink) member(r *Registry, pool string, m balancer.Member) {
 	b := m.Backend
-	effective := 0.0
-	if m.Eligible {
-		effective = m.Effective
-	}
 	s.sendBool(backendUp, m.Health == balancer.Up, pool, b.Name())
 	s.sendBool(backendDraining, m.State == config.Drain, pool, b.Name())
 	s.send(backendWeight, float64(m.Weight), pool, b.Name())
-	s.send(backendEffectiveWeight, effective, pool, b.Name())
+	s.send(backendEffectiveWeight, m.Effective, pool, b.Name())
 	s.send(slowStartRatio, m.Ramp, pool, b.Name())
 	s.send(backendActive, float64(b.Active()), pool, b.Name())
 	s.sendCount(backendPicks, r.picks.total(backendKey{pool, b.Name()}, b), pool, b.Name())

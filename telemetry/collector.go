@@ -68,7 +68,11 @@ func (s *sink) send(id seriesID, value float64, labels ...string) {
 	if series[id].Kind == Counter {
 		kind = prometheus.CounterValue
 	}
-	s.ch <- prometheus.MustNewConstMetric(s.descs[id], kind, value, labels...)
+	m, err := prometheus.NewConstMetric(s.descs[id], kind, value, labels...)
+	if err != nil { // a label that is not UTF-8: the scrape reports it and goes on
+		m = prometheus.NewInvalidMetric(s.descs[id], err)
+	}
+	s.ch <- m
 }
 
 func (s *sink) sendCount(id seriesID, n uint64, labels ...string) { s.send(id, float64(n), labels...) }

@@ -15,14 +15,17 @@ import (
 // configuration takes memory.
 const maxScrapes = 8
 
-// newScrapes makes the registry behind an unfiltered scrape.
-func newScrapes(r *Registry) *prometheus.Registry {
+// newScrapes makes what is behind a scrape: our series and, as series of the process, those of the
+// Go runtime and of the operating system.
+func newScrapes(r *Registry, f filter) *prometheus.Registry {
 	scrapes := prometheus.NewRegistry()
-	scrapes.MustRegister(
-		collector{registry: r},
-		collectors.NewGoCollector(),
-		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-	)
+	scrapes.MustRegister(collector{r, f})
+	if f.level(ProcessLevel) && f.pools == nil {
+		scrapes.MustRegister(
+			collectors.NewGoCollector(),
+			collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		)
+	}
 	return scrapes
 }
 
@@ -32,7 +35,7 @@ func newScrapes(r *Registry) *prometheus.Registry {
 // parameter or level is a 400, an unknown pool an empty answer.
 func (r *Registry) Handler() http.Handler {
 	slots := make(chan struct{}, maxScrapes)
-	whole := r.scrape(r.scrapes)
+	whole := r.scrape(newScrapes(r, filter{}))
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		if req.Method != http.MethodGet && req.Method != http.MethodHead {
 			w.Header().Set("Allow", "GET, HEAD")
@@ -56,9 +59,7 @@ func (r *Registry) Handler() http.Handler {
 			whole.ServeHTTP(w, req)
 			return
 		}
-		part := prometheus.NewRegistry()
-		part.MustRegister(collector{r, f})
-		r.scrape(part).ServeHTTP(w, req)
+		r.scrape(newScrapes(r, f)).ServeHTTP(w, req)
 	})
 }
 

@@ -45,17 +45,22 @@ func newHTTP(listener, pool string, shards int, now time.Time) *HTTP {
 func (h *HTTP) Done(s Shard, e Exchange) {
 	sh := h.shard(s)
 	sh.latency.record(e.Duration)
-	sh.in.Add(uint64(max(e.In, 0)))
-	sh.out.Add(uint64(max(e.Out, 0)))
+	sh.bytes(e.In, e.Out)
 	h.responses.add(s, e.Method, e.Status, e.Outcome)
 }
 
 // Bytes counts bytes of a request that is still going on, so that a long transfer shows while it
-// runs. They must not be in the Exchange that ends it.
-func (h *HTTP) Bytes(s Shard, in, out int64) {
-	sh := h.shard(s)
-	sh.in.Add(uint64(max(in, 0)))
-	sh.out.Add(uint64(max(out, 0)))
+// runs, or those of several small ones at once. They must not be in an Exchange as well.
+func (h *HTTP) Bytes(s Shard, in, out int64) { h.shard(s).bytes(in, out) }
+
+// bytes leaves out the atomic additions of nothing: each costs some 6 ns.
+func (sh *httpShard) bytes(in, out int64) {
+	if in > 0 {
+		sh.in.Add(uint64(in))
+	}
+	if out > 0 {
+		sh.out.Add(uint64(out))
+	}
 }
 
 func (h *HTTP) shard(s Shard) *httpShard {

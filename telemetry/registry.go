@@ -34,7 +34,6 @@ type Registry struct {
 	options Options
 	shards  int
 	next    atomic.Uint32
-	scrapes *prometheus.Registry
 	descs   [seriesCount]*prometheus.Desc
 
 	panics     atomic.Uint64
@@ -58,7 +57,7 @@ func New(o Options) *Registry {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	r := &Registry{
+	return &Registry{
 		options:   o,
 		shards:    shardCount(),
 		descs:     newDescs(),
@@ -67,8 +66,6 @@ func New(o Options) *Registry {
 		pools:     make(map[string]*Pool),
 		backends:  make(map[backendKey]*Backend),
 	}
-	r.scrapes = newScrapes(r)
-	return r
 }
 
 // NextShard hands out the shards in turn.

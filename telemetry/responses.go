@@ -9,32 +9,29 @@ import (
 // responses counts requests by method, status and outcome together: one atomic addition serves
 // weir_http_requests_total and weir_http_outcomes_total, whose sums it is read as.
 //
-// The combinations that occur are few, so each has a tally that is found in a small hash table.
-// The table is immutable; a combination that is seen for the first time replaces it under mu.
+// The combinations that occur are few, so each has a tally that is found in a small hash table with
+// open addressing, of which at most half is used. Tallies are never taken out. Reading takes no lock;
+// a combination that is seen for the first time is put in, or the table replaced by a larger one,
+// under mu.
 type responses struct {
 	shards int
 	table  atomic.Pointer[tallyTable]
-	mu     sync.Mutex // guards replacing table
+	mu     sync.Mutex // guards used and all changes of the table
+	used   int
 }
 
 // tally counts one combination.
 type tally struct {
+	key     uint32
 	method  Method
-	code    uint16 // as codeOf gives it
 	outcome Outcome
+	code    uint16 // as codeOf gives it
 	count   counter
 }
 
-// tallyTable maps keys to tallies with open addressing; at most half of it is used.
 type tallyTable struct {
-	shift   uint8 // 32 - log2(len)
-	used    int
-	entries []tallyEntry
-}
-
-type tallyEntry struct {
-	key   uint32 // 0: free
-	tally *tally
+	shift   uint8 // 32 - log2(len(entries))
+	entries []atomic.Pointer[tally]
 }
 
 const firstTableBits = 4
@@ -46,7 +43,7 @@ func newResponses(shards int) *responses {
 }
 
 func newTallyTable(bits uint8) *tallyTable {
-	return &tallyTable{shift: 32 - bits, entries: make([]tallyEntry, 1<<bits)}
+	return &tallyTable{shift: 32 - bits, entries: make([]atomic.Pointer[tally], 1<<bits)}
 }
 
 // add counts one request. Values outside their sets become the ones that stand for "other", so that
@@ -71,56 +68,52 @@ func (r *responses) add(s Shard, m Method, status int, o Outcome) {
 func (r *responses) create(key uint32, m Method, code uint16, o Outcome) *tally {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	old := r.table.Load()
-	if t := old.find(key); t != nil {
+	table := r.table.Load()
+	if t := table.find(key); t != nil {
 		return t
 	}
-	bits := 32 - old.shift
-	if 2*(old.used+1) > len(old.entries) {
-		bits++
+	t := &tally{key: key, method: m, outcome: o, code: code, count: make(counter, r.shards)}
+	r.used++
+	if 2*r.used <= len(table.entries) {
+		table.insert(t)
+		return t
 	}
-	next := newTallyTable(bits)
-	for _, e := range old.entries {
-		if e.key != 0 {
-			next.insert(e)
-		}
-	}
-	t := &tally{method: m, code: code, outcome: o, count: make(counter, r.shards)}
-	next.insert(tallyEntry{key, t})
-	r.table.Store(next)
+	larger := newTallyTable(32 - table.shift + 1)
+	table.each(larger.insert)
+	larger.insert(t)
+	r.table.Store(larger)
 	return t
 }
 
 // each visits every tally.
-func (r *responses) each(visit func(*tally)) {
-	for _, e := range r.table.Load().entries {
-		if e.key != 0 {
-			visit(e.tally)
+func (r *responses) each(visit func(*tally)) { r.table.Load().each(visit) }
+
+func (t *tallyTable) each(visit func(*tally)) {
+	for i := range t.entries {
+		if found := t.entries[i].Load(); found != nil {
+			visit(found)
 		}
 	}
 }
 
+// find returns nil if the key is not there.
 func (t *tallyTable) find(key uint32) *tally {
 	mask := uint32(len(t.entries) - 1)
 	for i := hashKey(key) >> t.shift; ; i++ {
-		e := &t.entries[i&mask]
-		if e.key == key {
-			return e.tally
-		}
-		if e.key == 0 {
-			return nil
+		found := t.entries[i&mask].Load()
+		if found == nil || found.key == key {
+			return found
 		}
 	}
 }
 
-func (t *tallyTable) insert(e tallyEntry) {
+func (t *tallyTable) insert(added *tally) {
 	mask := uint32(len(t.entries) - 1)
-	i := hashKey(e.key) >> t.shift
-	for t.entries[i&mask].key != 0 {
+	i := hashKey(added.key) >> t.shift
+	for t.entries[i&mask].Load() != nil {
 		i++
 	}
-	t.entries[i&mask] = e
-	t.used++
+	t.entries[i&mask].Store(added)
 }
 
 // hashKey spreads keys over the high bits (Fibonacci hashing: 2^32 divided by the golden ratio).

@@ -30,7 +30,7 @@ var classicBounds = [...]time.Duration{
 // The durations are counted in slots. A slot ends at a classic or at a native bound, so that the
 // classic and the native histogram are both exact sums of slots.
 const (
-	slotBounds = nativeLast - nativeFirst + 1 + len(classicBounds) - 1 // 1 s is a bound of both
+	slotBounds = nativeLast - nativeFirst + 1 + len(classicBounds) - 3 // ¼, ½ and 1 s are bounds of both
 	slotCount  = slotBounds + 1                                        // the last one is above nativeTop
 )
 
