@@ -10,11 +10,6 @@ import (
 	"weir/config"
 )
 
-var algorithms = []config.Algorithm{
-	config.WeightedRoundRobin, config.LeastConnections, config.SourceIP, config.TwoTupleHash,
-	config.ThreeTupleHash, config.FiveTupleHash, config.QUICCID,
-}
-
 // BenchmarkPick is one Acquire, from a state in which all backends hold leases. The leases are not
 // released: the load goes up evenly.
 func BenchmarkPick(b *testing.B) {

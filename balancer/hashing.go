@@ -9,7 +9,7 @@ const rehashes = 8
 // starts by a second one without those that ramp.
 type hashing struct {
 	full, warm binding // warm has no table if nobody or everybody ramps
-	// accept[i] is how much of the keys of full.backends[i] it takes: those whose draw is below.
+	// accept[i] is which of its keys full.backends[i] takes: those whose draw is below.
 	accept []uint64
 }
 
@@ -21,28 +21,52 @@ type binding struct {
 
 func (b binding) lookup(hash uint64) *Backend { return b.backends[b.table.lookup(hash)] }
 
-func newHashing(s *Snapshot, cache *tableCache) *hashing {
-	h := &hashing{}
+// newHashing makes the picker of s. The pool's mutex must be held.
+func (p *Pool) newHashing(s *Snapshot) *hashing {
 	full := s.eligible()
+	h := &hashing{full: bind(full, s.weighted, &p.tables)}
+	if !s.ramping() {
+		return h
+	}
 	var warm []Member
 	for _, m := range full {
 		if m.Ramp == 1 {
 			warm = append(warm, m)
 		}
 	}
-	h.full = bind(full, s.weighted, cache)
-	if len(warm) == 0 || len(warm) == len(full) {
-		return h
-	}
-	h.warm = bind(warm, s.weighted, cache)
-	ratio := make(map[*Backend]float64, len(full))
-	for _, m := range full {
-		ratio[m.Backend] = m.Ramp
-	}
+	h.warm = bind(warm, s.weighted, &p.tables)
+	accepted := p.acceptance(full, s.weighted)
 	for _, b := range h.full.backends {
-		h.accept = append(h.accept, threshold(ratio[b]))
+		h.accept = append(h.accept, threshold(accepted[b]))
 	}
 	return h
+}
+
+// acceptance is how much of its keys each of members takes. Of all keys a backend owns the part
+// w/Σw; for its share to be w·r/Σ(w·r) it has to take r·Σw/Σ(w·r) of them, 1 once it is warm. It
+// never takes less than before, so that no key goes back, not even when others that ramp catch up.
+func (p *Pool) acceptance(members []Member, weighted bool) map[*Backend]float64 {
+	weight := func(m Member) float64 {
+		if weighted {
+			return float64(m.Weight)
+		}
+		return 1
+	}
+	var nominal, effective float64
+	for _, m := range members {
+		nominal += weight(m)
+		effective += weight(m) * m.Ramp
+	}
+	accepted := make(map[*Backend]float64, len(members))
+	for _, s := range p.seats {
+		if !s.slow.ramping {
+			accepted[s.backend] = 1
+			continue
+		}
+		s.slow.accepted = max(s.slow.accepted, min(1, s.slow.ratio*nominal/effective))
+		accepted[s.backend] = s.slow.accepted
+	}
+	return accepted
 }
 
 // bind gets the table of members.
@@ -63,12 +87,12 @@ func bind(members []Member, weighted bool, cache *tableCache) binding {
 	return b
 }
 
-// threshold is ratio as a part of the range of a uint64.
-func threshold(ratio float64) uint64 {
-	if ratio >= 1 {
+// threshold is part, from 0 to 1, of the range of a uint64.
+func threshold(part float64) uint64 {
+	if part >= 1 {
 		return math.MaxUint64
 	}
-	return uint64(ratio * (1 << 63) * 2)
+	return uint64(part * (1 << 63) * 2)
 }
 
 // Pick gives the flow to the backend that owns its key. If that is in avoid the key is hashed again
@@ -86,7 +110,7 @@ func (h *hashing) Pick(hash uint64, avoid *Tried) *Backend {
 }
 
 // owner is the backend of a key. A backend that ramps owns those of its keys whose draw, which never
-// changes, is below its ratio; the others stay with their owner among the warm ones. The ratio only
+// changes, is low enough; the others stay with their owner among the warm ones. What it takes only
 // grows, so a key moves to the ramping backend once and for good.
 func (h *hashing) owner(hash uint64) *Backend {
 	i := h.full.table.lookup(hash)

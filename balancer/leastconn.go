@@ -1,13 +1,17 @@
 package balancer
 
-import "sync/atomic"
+import (
+	"math"
+	"sync/atomic"
+)
 
 // leastConnections picks the least (active+1)/weight. Of several it takes the first behind the last
 // pick, so ties rotate.
 type leastConnections struct {
 	backends []*Backend
 	weights  []int64
-	heaviest int64     // the greatest of weights
+	heaviest int64 // the greatest of weights
+	lightest int64
 	warm     []bool    // takes part in every pick
 	turns    *rotation // whose turn it is to take part, of all backends; nil: all are warm
 
@@ -23,6 +27,10 @@ func newLeastConnections(members []Member, turns *rotation, prev *leastConnectio
 	for _, m := range members {
 		l.backends = append(l.backends, m.Backend)
 		l.weights = append(l.weights, int64(m.Weight))
+		if len(l.weights) == 1 {
+			l.lightest = int64(m.Weight)
+		}
+		l.lightest = min(l.lightest, int64(m.Weight))
 		l.heaviest = max(l.heaviest, int64(m.Weight))
 		l.warm = append(l.warm, m.Ramp == 1)
 	}
@@ -126,6 +134,9 @@ func (l *leastConnections) least(guest int, avoid *Tried) candidate {
 // scan looks at all backends from the cursor on. It ends early at an idle one of the greatest
 // weight: nothing can be better.
 func (l *leastConnections) scan() candidate {
+	if l.lightest == l.heaviest {
+		return l.scanEqual()
+	}
 	backends, weights := l.backends, l.weights[:len(l.backends)]
 	best := candidate{index: -1}
 	var bestWeight int64
@@ -147,6 +158,33 @@ func (l *leastConnections) scan() candidate {
 		}
 	}
 	return best
+}
+
+// scanEqual is scan for equal weights.
+func (l *leastConnections) scanEqual() candidate {
+	first := int(l.cursor.Load())
+	index, least, acquired := -1, int64(math.MaxInt64), uint64(0)
+	for i, b := range l.backends[first:] {
+		released := b.released.Load()
+		seen := b.acquired.Load()
+		if load := int64(seen - released); load < least {
+			index, least, acquired = first+i, load, seen
+			if load == 0 {
+				return candidate{index, least + 1, acquired}
+			}
+		}
+	}
+	for i, b := range l.backends[:first] {
+		released := b.released.Load()
+		seen := b.acquired.Load()
+		if load := int64(seen - released); load < least {
+			index, least, acquired = i, load, seen
+			if load == 0 {
+				break
+			}
+		}
+	}
+	return candidate{index, least + 1, acquired}
 }
 
 // scanWithout is scan over those that are not in avoid and, if warm is set, do not ramp.

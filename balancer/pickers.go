@@ -7,7 +7,7 @@ import "weir/config"
 // held.
 func (p *Pool) pickerFor(s *Snapshot) (Picker, float64) {
 	if s.keyed {
-		return newHashing(s, &p.tables), 0
+		return p.newHashing(s), 0
 	}
 	if s.algorithm != config.LeastConnections {
 		return p.ledger.rotate(s.eligible(), p.options.Offset)

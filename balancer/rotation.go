@@ -13,6 +13,7 @@ type rotation struct {
 	credit     []int64
 	cycle      []uint16
 	reciprocal uint64 // 2^64 / len(cycle), rounded up
+	divide     uint64 // cursors from here on are divided the slow way
 	start      uint64 // where the cursor began
 
 	_      [64]byte // every pick writes the cursor
@@ -25,6 +26,10 @@ type rotation struct {
 func newRotation(backends []*Backend, slots []int, credit []int64, offset uint64) *rotation {
 	r := &rotation{backends: backends, slots: slots, credit: credit, cycle: schedule(slots, credit)}
 	r.reciprocal = ^uint64(0)/uint64(len(r.cycle)) + 1
+	r.divide = 1 << 48
+	if len(r.cycle) == 1 { // its reciprocal has no room in 64 bits
+		r.divide = 0
+	}
 	if credit == nil {
 		r.start = offset % uint64(len(r.cycle))
 		r.cursor.Store(r.start)
@@ -36,10 +41,10 @@ func newRotation(backends []*Backend, slots []int, credit []int64, offset uint64
 func (r *rotation) turn() int {
 	count := r.cursor.Add(1) - 1
 	length := uint64(len(r.cycle))
-	if count >= 1<<48 {
+	if count >= r.divide {
 		return int(count % length)
 	}
-	// Up to 2^48 this is the quotient, exactly; a multiplication costs a tenth of a division.
+	// Below 2^48 this is the quotient, exactly, and cheaper than a division.
 	quotient, _ := bits.Mul64(count, r.reciprocal)
 	return int(count - quotient*length)
 }

@@ -17,6 +17,8 @@ type slowStart struct {
 	ramping bool
 	began   time.Time
 	ratio   float64 // of the weight; 1 unless ramping
+	// accepted is the greatest part of its keys that the ramping backend has taken; hashes only.
+	accepted float64
 }
 
 // step is how long the ratio of a ramp stands still: it grows by 0.9 over duration, so an
@@ -89,7 +91,7 @@ func (s *seat) enterService(p *Pool, now time.Time) {
 		s.slow.complete()
 		return
 	}
-	s.slow.ramping, s.slow.began, s.slow.ratio = true, now, firstRatio
+	s.slow.ramping, s.slow.began, s.slow.ratio, s.slow.accepted = true, now, firstRatio, 0
 }
 
 func (s *slowStart) complete() { s.ramping, s.ratio, s.warmed = false, 1, true }

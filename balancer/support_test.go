@@ -4,9 +4,19 @@ import (
 	"fmt"
 	"net/netip"
 	"strconv"
+	"testing"
+	"time"
 
 	"weir/config"
 )
+
+// epoch is when the virtual time of the tests begins.
+var epoch = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+
+var algorithms = []config.Algorithm{
+	config.WeightedRoundRobin, config.LeastConnections, config.SourceIP, config.TwoTupleHash,
+	config.ThreeTupleHash, config.FiveTupleHash, config.QUICCID,
+}
 
 func itoa(n int) string { return strconv.Itoa(n) }
 
@@ -33,5 +43,48 @@ func backendOf(i, weight int) *config.Backend {
 	return &config.Backend{
 		Name: fmt.Sprintf("b%d", i), Address: address, ProbeAddress: address, Weight: weight,
 		State: config.Ready,
+	}
+}
+
+// checked is c with a health check: backends begin in the given health.
+func checked(c *config.Pool, initial config.InitialHealth) *config.Pool {
+	c.Health = &config.HealthCheck{Initial: initial}
+	return c
+}
+
+// member is the named backend's place in the present snapshot.
+func member(t testing.TB, p *Pool, name string) Member {
+	t.Helper()
+	for _, m := range p.Snapshot().Members() {
+		if m.Backend.Name() == name {
+			return m
+		}
+	}
+	t.Fatalf("pool has no backend %s", name)
+	return Member{}
+}
+
+func backend(t testing.TB, p *Pool, name string) *Backend {
+	t.Helper()
+	return member(t, p, name).Backend
+}
+
+// acquire is the name of the backend that a flow gets; the lease is released at once.
+func acquire(t testing.TB, p *Pool, f Flow) string {
+	t.Helper()
+	l, err := p.Acquire(f, nil)
+	if err != nil {
+		t.Fatalf("acquire: %v", err)
+	}
+	defer l.Release()
+	return l.Backend().Name()
+}
+
+// client is a flow of the i-th client.
+func client(i int) Flow {
+	a := netip.AddrFrom4([4]byte{172, byte(i >> 16), byte(i >> 8), byte(i)})
+	return Flow{
+		Src: netip.AddrPortFrom(a, uint16(1024+i)), Dst: netip.MustParseAddrPort("198.51.100.1:443"),
+		Proto: TCP, CID: uint64(i),
 	}
 }
