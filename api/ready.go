@@ -23,7 +23,7 @@ func (s *Server) readiness(process Process, pools []Pool) Readiness {
 			all = append(all, poolServed(p))
 		}
 	}
-	all = append(all, condition("not draining", !process.Draining, "the process is stopping"))
+	all = append(all, condition("serving", !process.Draining, "the process is stopping"))
 
 	readiness := Readiness{Ready: true, Draining: process.Draining, Checks: all}
 	for _, c := range all {

@@ -17,7 +17,7 @@ func TestReadiness(t *testing.T) {
 		{"not loaded", func(r *fakeRunning, _ *fakeChecks) { r.process.Loaded = false }, "loaded", "no configuration"},
 		{"not bound", func(r *fakeRunning, _ *fakeChecks) { r.process.Bound = false }, "bound", "not every listener"},
 		{"first round", func(_ *fakeRunning, c *fakeChecks) { c.settled = false }, "probed", "first round"},
-		{"draining", func(r *fakeRunning, _ *fakeChecks) { r.process.Draining = true }, "not draining", "stopping"},
+		{"draining", func(r *fakeRunning, _ *fakeChecks) { r.process.Draining = true }, "serving", "stopping"},
 		{"a required pool is down", func(r *fakeRunning, _ *fakeChecks) {
 			p := newPool("api", 1, 1, 1)
 			report(p, false, false)

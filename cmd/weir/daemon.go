@@ -1,0 +1,210 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"weir/api"
+	"weir/balancer"
+	"weir/config"
+	"weir/telemetry"
+)
+
+// adminGrace is how long answers of the admin server under way may take at the end.
+const adminGrace = 2 * time.Second
+
+// daemonOptions is what a daemon is started with.
+type daemonOptions struct {
+	file     string    // configuration, read again at a reload
+	stderr   io.Writer // the process log goes there
+	warnings []string  // about the configuration; logged
+	newPlane func(planeOptions) (plane, error)
+}
+
+// inForce is a configuration that is in force.
+type inForce struct {
+	config     *config.Config
+	generation uint64
+	loaded     time.Time
+}
+
+// daemon is everything that `weir run` starts. It is what the admin server asks about the process
+// (api.Running), from any goroutine.
+type daemon struct {
+	options  daemonOptions
+	started  time.Time
+	log      *zap.Logger
+	level    zap.AtomicLevel
+	registry *telemetry.Registry
+	access   *telemetry.AccessLog
+	plane    plane
+	admin    *api.Server
+	bound    atomic.Bool
+	draining atomic.Bool
+	current  atomic.Pointer[inForce]
+
+	reloading sync.Mutex // serialises reloads
+}
+
+var _ api.Running = (*daemon)(nil)
+
+// startDaemon brings c into force: listeners first, the admin server after them. Listeners are bound
+// exclusively, so of two processes started at once only one comes to replacing the socket. On an
+// error everything that was started has ended.
+func startDaemon(ctx context.Context, c *config.Config, o daemonOptions) (*daemon, error) {
+	d := &daemon{options: o, started: time.Now()}
+	d.log, d.level = telemetry.NewLogger(c.Log, o.stderr)
+	d.registry = telemetry.New(telemetry.Options{
+		Version: version, Commit: commit, Pools: d.pools, Overdue: d.overdue, Log: d.log,
+	})
+	access, err := telemetry.OpenAccessLog(c.Log.Access, d.registry.AccessLogLost)
+	if err != nil {
+		return nil, fmt.Errorf("log.access: %w", err)
+	}
+	d.access = access
+	d.plane, err = o.newPlane(planeOptions{config: c, log: d.log, telemetry: d.registry, access: d.access})
+	if err != nil {
+		return nil, errors.Join(err, d.access.Close())
+	}
+	d.admin = d.newAdmin(c)
+	if err := d.plane.Start(ctx); err != nil {
+		return nil, errors.Join(explainBind(err), d.access.Close())
+	}
+	d.bound.Store(true)
+	d.publish(c, 1)
+	if err := d.admin.Start(); err != nil {
+		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), adminGrace)
+		defer cancel()
+		return nil, errors.Join(explainBind(err), d.plane.Shutdown(stop), d.access.Close())
+	}
+	d.announce(c)
+	return d, nil
+}
+
+// newAdmin makes the admin server of c.
+func (d *daemon) newAdmin(c *config.Config) *api.Server {
+	return api.New(api.Options{
+		Version: version, Commit: commit, Started: d.started,
+		Socket: c.Admin.Socket, Listen: c.Admin.Listen,
+		Running: d, Checks: d.plane.Checks(), Metrics: d.registry.Handler(), Reload: d.Reload, Log: d.log,
+	})
+}
+
+// publish makes c what the daemon says is in force.
+func (d *daemon) publish(c *config.Config, generation uint64) {
+	at := time.Now()
+	d.current.Store(&inForce{config: c, generation: generation, loaded: at})
+	d.registry.Reload(true, at, generation, c.Digest)
+}
+
+// announce logs what is served and where.
+func (d *daemon) announce(c *config.Config) {
+	for _, w := range d.options.warnings {
+		d.log.Warn("configuration", zap.String("warning", w))
+	}
+	for _, l := range d.plane.Listeners() {
+		d.log.Info("listening", zap.String("listener", l.Name), zap.String("protocol", l.Protocol),
+			zap.Strings("addresses", l.Addresses), zap.String("pool", l.Pool))
+	}
+	d.log.Info("started", zap.String("version", version), zap.String("config", d.options.file),
+		zap.String("sha256", c.Digest), zap.Int("listeners", len(c.Listeners)), zap.Int("pools", len(c.Pools)),
+		zap.String("admin_socket", c.Admin.Socket), zap.String("admin_address", d.admin.Addr()))
+}
+
+// Reload reads the configuration again and puts it in force. On an error nothing has changed. Reloads
+// wait for each other.
+func (d *daemon) Reload(context.Context) (api.Reloaded, error) {
+	d.reloading.Lock()
+	defer d.reloading.Unlock()
+	if d.draining.Load() {
+		return api.Reloaded{}, errors.New("the process is stopping")
+	}
+	old := d.current.Load()
+	c, report := config.Load(d.options.file, config.CheckFiles())
+	err := report.Err()
+	summary := ""
+	if err == nil {
+		summary, err = d.plane.Apply(c)
+	}
+	if err != nil {
+		d.registry.Reload(false, time.Now(), 0, "")
+		d.log.Error("reload refused, the running configuration is unchanged",
+			zap.Uint64("generation", old.generation), zap.Error(err))
+		return api.Reloaded{}, explainBind(err)
+	}
+	d.level.SetLevel(levelOf(c.Log))
+	d.publish(c, old.generation+1)
+	done := api.Reloaded{Generation: old.generation + 1, Summary: summary, Warnings: warnings(report)}
+	done.Warnings = append(done.Warnings, needsRestart(old.config, c)...)
+	d.log.Info("reloaded", zap.Uint64("generation", done.Generation), zap.String("sha256", c.Digest),
+		zap.String("changes", summary), zap.Strings("warnings", done.Warnings))
+	return done, nil
+}
+
+// Reopen opens the access log anew, after it was rotated.
+func (d *daemon) Reopen() {
+	if err := d.access.Reopen(); err != nil {
+		d.log.Error("access log not reopened, the old file stays in use", zap.Error(err))
+		return
+	}
+	d.log.Info("access log reopened")
+}
+
+// Drain makes the process not ready. From then on, reloads are refused.
+func (d *daemon) Drain() { d.draining.Store(true) }
+
+// Stop ends everything: it stops accepting, waits for work in flight until ctx ends, and returns when
+// every goroutine of the daemon has ended.
+func (d *daemon) Stop(ctx context.Context) error {
+	d.Drain()
+	// A reload under way ends first; those that come later are refused, and need not wait for that.
+	d.reloading.Lock()
+	//lint:ignore SA2001 the lock is a barrier: what it guards is the time before it
+	d.reloading.Unlock()
+	err := d.plane.Shutdown(ctx)
+	// The admin server goes last, so that the drain can be watched.
+	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), adminGrace)
+	defer cancel()
+	err = errors.Join(err, d.admin.Close(bounded), d.access.Close())
+	d.log.Info("stopped", zap.Duration("uptime", time.Since(d.started)))
+	return err
+}
+
+// Process is the state of the process.
+func (d *daemon) Process() api.Process {
+	p := api.Process{Bound: d.bound.Load(), Draining: d.draining.Load(), ConfigFile: d.options.file}
+	if f := d.current.Load(); f != nil {
+		p.Loaded, p.Generation, p.Digest, p.LoadedAt = true, f.generation, f.config.Digest, f.loaded
+	}
+	p.Listeners = d.plane.Listeners()
+	return p
+}
+
+// Pools is the pools in service.
+func (d *daemon) Pools() []api.Pool { return d.plane.Pools() }
+
+// pools is what a scrape reads. Before the data plane is there, nothing.
+func (d *daemon) pools() []*balancer.Pool {
+	if d.plane == nil {
+		return nil
+	}
+	var pools []*balancer.Pool
+	for _, p := range d.plane.Pools() {
+		pools = append(pools, p.Pool)
+	}
+	return pools
+}
+
+func (d *daemon) overdue() uint64 {
+	if d.plane == nil {
+		return 0
+	}
+	return d.plane.Checks().Overdue()
+}

@@ -1,0 +1,42 @@
+package main
+
+import (
+	"context"
+
+	"go.uber.org/zap"
+
+	"weir/api"
+	"weir/config"
+	"weir/telemetry"
+)
+
+// plane is the data plane as the daemon runs it. package proxy's server is one (run.go adapts it), the
+// fake of the tests another.
+type plane interface {
+	// Start binds every listener and serves. On an error nothing stays bound.
+	Start(context.Context) error
+	// Apply puts another configuration in force and says in one line what changed. On an error
+	// nothing has changed.
+	Apply(*config.Config) (summary string, err error)
+	// Shutdown stops accepting and returns when no work is left, or cuts what is left when ctx ends.
+	Shutdown(context.Context) error
+	// Pools and Listeners are what is in service, in order of name.
+	Pools() []api.Pool
+	Listeners() []api.Listener
+	Checks() checks
+}
+
+// checks is the monitor of the health checks.
+type checks interface {
+	api.Checks
+	// Overdue counts the probes that could not start in time.
+	Overdue() uint64
+}
+
+// planeOptions is what a data plane needs from the daemon.
+type planeOptions struct {
+	config    *config.Config
+	log       *zap.Logger
+	telemetry *telemetry.Registry
+	access    *telemetry.AccessLog
+}

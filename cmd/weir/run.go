@@ -1,0 +1,108 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+	"go.uber.org/zap"
+
+	"weir/config"
+)
+
+func newRun() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "run -c FILE",
+		Short: "Run the load balancer, in the foreground",
+		Long: `Run the load balancer, in the foreground, with the configuration in FILE.
+
+Signals: HUP reload; USR1 reopen the access log; TERM, QUIT, INT stop gracefully: not ready at once, then
+pre_stop, then no new connections and up to grace for work in flight; a second one: stop now.`,
+		Args: noArgs,
+	}
+	file := cmd.Flags().StringP("config", "c", defaultConfig, "configuration file")
+	cmd.RunE = verb(func(cmd *cobra.Command, _ []string) error {
+		c, report, err := load(cmd, *file, config.CheckFiles())
+		if err != nil {
+			return err
+		}
+		signals := make(chan os.Signal, 8)
+		// Asked for before anything starts, so that no signal finds the default action.
+		signal.Notify(signals, syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGTERM, syscall.SIGQUIT, syscall.SIGINT)
+		defer signal.Stop(signals)
+		// A log whose reader ended must not end the balancer.
+		signal.Ignore(syscall.SIGPIPE)
+		d, err := startDaemon(cmd.Context(), c, daemonOptions{
+			file: *file, stderr: cmd.ErrOrStderr(), warnings: warnings(report), newPlane: newPlane,
+		})
+		if err != nil {
+			return err
+		}
+		return d.obey(cmd.Context(), signals)
+	})
+	return cmd
+}
+
+// obey acts on signals until one of them, or the end of ctx, ends the daemon.
+func (d *daemon) obey(ctx context.Context, signals <-chan os.Signal) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return d.end(signals)
+		case s := <-signals:
+			switch s {
+			case syscall.SIGHUP:
+				// Reload has logged the outcome; a bad file must not end the process.
+				_, _ = d.Reload(ctx)
+			case syscall.SIGUSR1:
+				d.Reopen()
+			case syscall.SIGUSR2:
+				d.log.Warn("binary upgrade (USR2) is not supported by this version")
+			default:
+				d.log.Info("stopping", zap.Stringer("signal", s))
+				return d.end(signals)
+			}
+		}
+	}
+}
+
+// end stops gracefully; a further signal to stop ends the patience.
+func (d *daemon) end(signals <-chan os.Signal) error {
+	d.Drain()
+	process := d.current.Load().config.Process
+	ctx, cancel := context.WithTimeout(context.Background(), process.PreStop+process.Grace)
+	defer cancel()
+	stopped := make(chan error, 1)
+	go d.endQuietly(ctx, process.PreStop, stopped)
+	for {
+		select {
+		case err := <-stopped:
+			// The end itself was as asked, so the exit code is 0.
+			if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+				d.log.Warn("work in flight was cut", zap.Error(err))
+				return nil
+			}
+			return err
+		case s := <-signals:
+			if s == syscall.SIGTERM || s == syscall.SIGQUIT || s == syscall.SIGINT {
+				d.log.Warn("stopping now", zap.Stringer("signal", s))
+				cancel()
+			}
+		}
+	}
+}
+
+// endQuietly waits preStop, so that whoever asks /readyz has noticed, and stops.
+func (d *daemon) endQuietly(ctx context.Context, preStop time.Duration, stopped chan<- error) {
+	timer := time.NewTimer(preStop)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+	stopped <- d.Stop(ctx)
+}

@@ -1,0 +1,119 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"weir/api"
+)
+
+func newStatus() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "status",
+		Short: "Show listeners, pools and backends of a running weir, with the reason for each state",
+		Long: `Show listeners, pools and backends of a running weir, with the reason for each state.
+WEIGHT shows effective/configured while they differ; STATE ends in * when an operator's override is in force.
+The forms json and yaml are the document of GET /v1/status.`,
+		Args: noArgs,
+	}
+	where, form := addLocator(cmd), addOutput(cmd)
+	cmd.RunE = verb(func(cmd *cobra.Command, _ []string) error {
+		a, err := where.admin(cmd)
+		if err != nil {
+			return err
+		}
+		var status api.Status
+		document, err := a.get(cmd.Context(), "/v1/status", &status)
+		if err != nil {
+			return err
+		}
+		if form.value != formTable {
+			return writeDocument(cmd.OutOrStdout(), document, form.value)
+		}
+		return writeStatus(cmd.OutOrStdout(), status, time.Now())
+	})
+	return cmd
+}
+
+// writeStatus prints the tables.
+func writeStatus(w io.Writer, status api.Status, now time.Time) error {
+	word := "ready"
+	switch {
+	case status.Draining:
+		word = "draining"
+	case !status.Ready:
+		word = "NOT READY (weir health says why)"
+	}
+	uptime := time.Duration(status.UptimeSeconds * float64(time.Second))
+	if _, err := fmt.Fprintf(w, "weir %s, pid %d, up %s, generation %d, %s\n\n",
+		status.Version, status.PID, age(uptime), status.Generation, word); err != nil {
+		return err
+	}
+	if err := writeTable(w, []string{"LISTENER", "PROTOCOL", "ADDRESS", "POOL", "CONNECTIONS"}, listenerRows(status)); err != nil {
+		return err
+	}
+	if _, err := fmt.Fprintln(w); err != nil {
+		return err
+	}
+	if err := writeTable(w, []string{"POOL", "PROTOCOL", "ALGORITHM", "UP", "SERVED BY"}, poolRows(status)); err != nil {
+		return err
+	}
+	if _, err := fmt.Fprintln(w); err != nil {
+		return err
+	}
+	return writeTable(w,
+		[]string{"BACKEND", "ADDRESS", "HEALTH", "SINCE", "STATE", "WEIGHT", "ACTIVE", "PICKS", "REASON"},
+		backendRows(status, now))
+}
+
+func listenerRows(status api.Status) (rows [][]string) {
+	for _, l := range status.Listeners {
+		rows = append(rows, []string{l.Name, l.Protocol, strings.Join(l.Addresses, ","), l.Pool,
+			strconv.FormatInt(l.ConnectionsActive, 10)})
+	}
+	return rows
+}
+
+func poolRows(status api.Status) (rows [][]string) {
+	for _, p := range status.Pools {
+		rows = append(rows, []string{p.Name, p.Protocol, p.Algorithm, fmt.Sprintf("%d/%d", p.Up, len(p.Backends)), p.Tier})
+	}
+	return rows
+}
+
+func backendRows(status api.Status, now time.Time) (rows [][]string) {
+	for _, p := range status.Pools {
+		for _, b := range p.Backends {
+			rows = append(rows, []string{p.Name + "/" + b.Name, b.Address, b.Health, age(now.Sub(b.Since)), stateCell(b),
+				weightCell(b), strconv.FormatInt(b.Active, 10), strconv.FormatUint(b.Picks, 10), b.Reason})
+		}
+	}
+	return rows
+}
+
+// stateCell is what the operator wants of a backend.
+func stateCell(b api.BackendStatus) string {
+	cell := b.State
+	if b.Backup {
+		cell += ",backup"
+	}
+	if b.Overridden {
+		cell += "*"
+	}
+	return cell
+}
+
+// weightCell shows both weights while they differ.
+func weightCell(b api.BackendStatus) string {
+	if b.EffectiveWeight == float64(b.Weight) {
+		return strconv.Itoa(b.Weight)
+	}
+	tenths := math.Round(b.EffectiveWeight*10) / 10
+	return strconv.FormatFloat(tenths, 'f', -1, 64) + "/" + strconv.Itoa(b.Weight)
+}
