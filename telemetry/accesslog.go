@@ -40,8 +40,8 @@ type Entry struct {
 	Reason        string // why the outcome is not ok, in words; empty: left out of the line
 }
 
-// AccessLog writes one JSON line per request. Write may be called concurrently, also with Reopen and
-// Close. A goroutine of its own does all output; it ends with Close.
+// AccessLog writes one JSON line per request. Write may be called concurrently, also with Reopen
+// and Close. A goroutine of its own does all output; it ends with Close.
 type AccessLog struct {
 	path    string // empty: not a file
 	sampler sampler
@@ -76,12 +76,13 @@ func OpenAccessLog(c config.AccessLog, lost func(n uint64)) (*AccessLog, error) 
 }
 
 // Enabled reports whether lines are written at all; if not, there is no need to fill an Entry.
-func (l *AccessLog) Enabled() bool { return l.output != nil }
+// A nil AccessLog is off.
+func (l *AccessLog) Enabled() bool { return l != nil && l.output != nil }
 
 // Write adds a line, unless it is a success that the sampling leaves out. It never waits for the
 // output: where lines come faster than it takes them, they are dropped and counted.
 func (l *AccessLog) Write(e *Entry) {
-	if l.output == nil || e.Outcome.Success() && !l.sampler.take() {
+	if !l.Enabled() || e.Outcome.Success() && !l.sampler.take() {
 		return
 	}
 	line, err := l.encoder.encode(e)
@@ -97,7 +98,7 @@ func (l *AccessLog) Write(e *Entry) {
 // entries written after it returned to the new one. It does nothing for other outputs. On an error
 // the old file stays in use.
 func (l *AccessLog) Reopen() error {
-	if l.output == nil || l.path == "" {
+	if !l.Enabled() || l.path == "" {
 		return nil
 	}
 	f, err := openLogFile(l.path)
@@ -112,7 +113,7 @@ func (l *AccessLog) Reopen() error {
 
 // Err is the error of the last attempt to write, nil if it succeeded.
 func (l *AccessLog) Err() error {
-	if l.output == nil {
+	if !l.Enabled() {
 		return nil
 	}
 	return l.output.err()
@@ -121,7 +122,7 @@ func (l *AccessLog) Err() error {
 // Close writes what is pending, ends the goroutine and closes the file. Lines that come later are
 // lost. An output that takes nothing is given up after closeWait. Further calls return the same.
 func (l *AccessLog) Close() error {
-	if l.output == nil {
+	if !l.Enabled() {
 		return nil
 	}
 	if err := l.output.close(); err != nil {
@@ -144,8 +145,8 @@ type keepOpen struct{ io.Writer }
 // Close implements io.Closer and closes nothing.
 func (keepOpen) Close() error { return nil }
 
-// sampler takes a fixed share of the calls, evenly spread and without chance: of any n calls in a row
-// it takes the share of n, rounded up or down.
+// sampler takes a fixed share of the calls, evenly spread and without chance: of any n calls in a
+// row it takes the share of n, rounded up or down.
 type sampler struct {
 	step uint64 // share × 2^32
 	sum  *atomic.Uint64

@@ -126,14 +126,16 @@ func FuzzAccessLogLine(f *testing.F) {
 }
 
 func TestAccessLogOff(t *testing.T) {
-	a, err := OpenAccessLog(config.AccessLog{Output: "off", Sample: 1}, nil)
+	off, err := OpenAccessLog(config.AccessLog{Output: "off", Sample: 1}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := sampleEntry()
-	a.Write(&e)
-	if a.Enabled() || a.Reopen() != nil || a.Err() != nil || a.Close() != nil {
-		t.Error("a log that is off does something")
+	for _, a := range []*AccessLog{off, nil} {
+		e := sampleEntry()
+		a.Write(&e)
+		if a.Enabled() || a.Reopen() != nil || a.Err() != nil || a.Close() != nil {
+			t.Error("a log that is off does something")
+		}
 	}
 }
 
@@ -250,7 +252,8 @@ func TestAccessLogReopenFailureKeepsTheOldFile(t *testing.T) {
 	}
 }
 
-// Writers, rotations and the end at once: no line is torn, and each is in a file or counted as lost.
+// Writers, rotations and the end at once: no line is torn, and each is in a file or counted as
+// lost.
 func TestAccessLogConcurrently(t *testing.T) {
 	const writers, each = 6, 500
 	dir := t.TempDir()

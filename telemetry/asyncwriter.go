@@ -25,7 +25,8 @@ const (
 var errStuck = errors.New("the output takes no more lines; what is pending is lost")
 
 // asyncWriter writes lines from a goroutine of its own. There are two buffers: writers append to
-// pending, under a mutex that is never held during output, while the goroutine writes the other one.
+// pending, under a mutex that is never held during output, while the goroutine writes the other
+// one.
 type asyncWriter struct {
 	lost    func(n uint64)
 	wake    chan struct{} // capacity 1: pending is half full

@@ -50,8 +50,8 @@ func newBackend(pool, name string, shards int) *Backend {
 func (b *Backend) Name() string { return b.name }
 
 // Request counts a request that was sent to the backend: the status it answered (0: none) and how
-// the try ended. The outcomes backend_reset, backend_timeout and backend_bad_response are counted as
-// the backend's errors as well; a failure to connect is no request (ConnectError).
+// the try ended. The outcomes backend_reset, backend_timeout and backend_bad_response are counted
+// as the backend's errors as well; a failure to connect is no request (ConnectError).
 func (b *Backend) Request(s Shard, status int, o Outcome) {
 	sh := b.shard(s)
 	sh.classes[classOf(status)].Add(1)

@@ -69,10 +69,7 @@ func (s *sink) send(id seriesID, value float64, labels ...string) {
 		kind = prometheus.CounterValue
 	}
 	m, err := prometheus.NewConstMetric(s.descs[id], kind, value, labels...)
-	if err != nil { // a label that is not UTF-8: the scrape reports it and goes on
-		m = prometheus.NewInvalidMetric(s.descs[id], err)
-	}
-	s.ch <- m
+	s.pass(id, m, err)
 }
 
 func (s *sink) sendCount(id seriesID, n uint64, labels ...string) { s.send(id, float64(n), labels...) }
@@ -86,7 +83,17 @@ func (s *sink) sendBool(id seriesID, b bool, labels ...string) {
 }
 
 func (s *sink) sendHistogram(id seriesID, l *Latency, created time.Time, labels ...string) {
-	s.ch <- newHistogramMetric(s.descs[id], l, created, labels...)
+	m, err := newHistogramMetric(s.descs[id], l, created, labels...)
+	s.pass(id, m, err)
+}
+
+// pass hands m on, or the error in its place: the scrape reports it and goes on. It comes from a
+// label that is not UTF-8.
+func (s *sink) pass(id seriesID, m prometheus.Metric, err error) {
+	if err != nil {
+		m = prometheus.NewInvalidMetric(s.descs[id], err)
+	}
+	s.ch <- m
 }
 
 // poolOf is the value of the label pool.

@@ -18,17 +18,18 @@
 //
 // # Latency
 //
-// A duration is counted in one of some 240 slots. The slots end at the bounds of the classic buckets
-// (100 µs to 60 s) and at those of a native histogram of schema 3, so both are exact sums of slots.
-// A bound is the largest duration in its bucket. Latency is such a distribution read at one moment;
-// Latency.Since cuts a window out of two of them, Latency.Quantile estimates a quantile.
+// A duration is counted in one of some 240 slots. The slots end at the bounds of the classic
+// buckets (100 µs to 60 s) and at those of a native histogram of schema 3, so both are exact sums
+// of slots. A bound is the largest duration in its bucket. Latency is such a distribution read at
+// one moment; Latency.Since cuts a window out of two of them, Latency.Quantile estimates a
+// quantile.
 //
 // # Scrapes
 //
 // Registry.Handler serves /metrics. At a scrape, a collector adds up the shards and reads the
-// balancer's snapshots for what changes without traffic: health, weights, ramps, leases. Describe is
-// the table of all names. A scrape that runs during traffic may see one request in one counter and
-// not yet in another; each counter for itself never goes backwards.
+// balancer's snapshots for what changes without traffic: health, weights, ramps, leases. Describe
+// is the table of all names. A scrape that runs during traffic may see one request in one counter
+// and not yet in another; each counter for itself never goes backwards.
 //
 // # Logs
 //

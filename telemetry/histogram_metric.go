@@ -5,57 +5,54 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
-	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
 // histogramMetric is one scrape of a Latency, as a classic and as a native histogram at once. The
-// library has constant metrics of either kind but not of both.
+// library has constant metrics of either kind but not of both: this is the classic one, to which
+// Write adds the native part.
 type histogramMetric struct {
-	desc   *prometheus.Desc
-	labels []*dto.LabelPair
-	values *dto.Histogram
+	prometheus.Metric
+	latency *Latency
 }
 
-var _ prometheus.Metric = (*histogramMetric)(nil)
-
-func newHistogramMetric(desc *prometheus.Desc, l *Latency, created time.Time, labels ...string) *histogramMetric {
-	count, sum := l.Count(), l.Sum()
-	h := &dto.Histogram{
-		SampleCount:      &count,
-		SampleSum:        &sum,
-		CreatedTimestamp: timestamppb.New(created),
+// newHistogramMetric keeps l, which must not change any more.
+func newHistogramMetric(
+	desc *prometheus.Desc, l *Latency, created time.Time, labels ...string,
+) (prometheus.Metric, error) {
+	m, err := prometheus.NewConstHistogramWithCreatedTimestamp(
+		desc, l.Count(), l.Sum(), classicBuckets(l), created, labels...)
+	if err != nil {
+		return nil, err
 	}
-	addClassic(h, l)
-	addNative(h, l)
-	return &histogramMetric{desc, prometheus.MakeLabelPairs(desc, labels), h}
+	return histogramMetric{m, l}, nil
 }
-
-// Desc implements prometheus.Metric.
-func (m *histogramMetric) Desc() *prometheus.Desc { return m.desc }
 
 // Write implements prometheus.Metric.
-func (m *histogramMetric) Write(out *dto.Metric) error {
-	out.Label, out.Histogram = m.labels, m.values
+func (m histogramMetric) Write(out *dto.Metric) error {
+	if err := m.Metric.Write(out); err != nil {
+		return err
+	}
+	addNative(out.Histogram, m.latency)
 	return nil
 }
 
-// addClassic fills the cumulative buckets; +Inf follows from the count.
-func addClassic(h *dto.Histogram, l *Latency) {
+// classicBuckets are the cumulative counts by upper bound; +Inf follows from the count.
+func classicBuckets(l *Latency) map[float64]uint64 {
 	var perBucket [len(classicBounds) + 1]uint64
 	for i, n := range l.slots {
 		perBucket[scale.classic[i]] += n
 	}
+	buckets := make(map[float64]uint64, len(classicBounds))
 	var below uint64
-	h.Bucket = make([]*dto.Bucket, len(classicBounds))
 	for i, bound := range classicBounds {
 		below += perBucket[i]
-		cumulative, le := below, bound.Seconds()
-		h.Bucket[i] = &dto.Bucket{CumulativeCount: &cumulative, UpperBound: &le}
+		buckets[bound.Seconds()] = below
 	}
+	return buckets
 }
 
-// addNative fills the sparse buckets: runs of neighbours (spans), and for each bucket the difference
-// to the one before. Buckets without observations are left out.
+// addNative fills the sparse buckets: runs of neighbours (spans), and for each bucket the
+// difference to the one before. Buckets without observations are left out.
 func addNative(h *dto.Histogram, l *Latency) {
 	schema, threshold := int32(nativeSchema), time.Duration(nativeBound(nativeFirst)).Seconds()
 	var zero uint64

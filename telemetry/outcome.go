@@ -9,7 +9,7 @@ const (
 	OutcomeOK                 Outcome = iota // the whole response of a backend, or a configured one
 	OutcomeRetriedOK                         // as ok, after at least one backend failed
 	OutcomeClientClosed                      // the client went away before the end
-	OutcomeClientTimeout                     // the client was too slow: 408, or the response stalled
+	OutcomeClientTimeout                     // the client was too slow: 408, or it stopped reading
 	OutcomeBadRequest                        // refused for its form: 400, 417, 501, 505
 	OutcomeTooLarge                          // refused for its size: 413, 414, 431
 	OutcomeBackendConnect                    // no connection to a backend could be made

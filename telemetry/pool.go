@@ -22,8 +22,8 @@ func newPool(r *Registry, name string, now time.Time) *Pool {
 func (p *Pool) Name() string { return p.name }
 
 // Probe counts one health check of a backend, d being how long it took. A backend that is not
-// counted otherwise is ignored: a probe that ends after its backend was forgotten must not bring the
-// series back.
+// counted otherwise is ignored: a probe that ends after its backend was forgotten must not bring
+// the series back.
 func (p *Pool) Probe(backend string, ok bool, d time.Duration) {
 	p.probes.record(d)
 	if b := p.registry.lookupBackend(p.name, backend); b != nil {

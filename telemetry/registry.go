@@ -17,8 +17,8 @@ import (
 // possibly concurrently; they must not block. A nil function leaves its series out.
 type Options struct {
 	Version, Commit string
-	Pools           func() []*balancer.Pool // the pools in use: gauges of backends are read from them
-	Overdue         func() uint64           // health checks that could not start in time, since the start
+	Pools           func() []*balancer.Pool // those in use: gauges of backends are read from them
+	Overdue         func() uint64           // health checks that started late, since the start
 	Log             *zap.Logger             // where a failed scrape is reported; nil: nowhere
 	Now             func() time.Time        // for created timestamps; nil: time.Now
 }
@@ -29,7 +29,8 @@ type Idler interface{ Idle() int }
 
 // Registry owns all counters of a process. Its methods may be called concurrently. Those that
 // return a counter return the same one for the same name until it is forgotten, so that counters
-// survive reloads; they take a lock and are called when a configuration is applied, not per request.
+// survive reloads; they take a lock and are called when a configuration is applied, not per
+// request.
 type Registry struct {
 	options Options
 	shards  int
@@ -89,8 +90,8 @@ func (r *Registry) Pool(name string) *Pool {
 	return intern(r, r.pools, name, func() *Pool { return newPool(r, name, r.options.Now()) })
 }
 
-// Backend returns the counters of a backend, by its name in the configuration. Pool.Probe counts for
-// a backend only after this was called for it.
+// Backend returns the counters of a backend, by its name in the configuration. Pool.Probe counts
+// for a backend only after this was called for it.
 func (r *Registry) Backend(pool, backend string) *Backend {
 	return intern(r, r.backends, backendKey{pool, backend}, func() *Backend {
 		return newBackend(pool, backend, r.shards)
@@ -118,7 +119,8 @@ func intern[K comparable, V any](r *Registry, m map[K]*V, k K, create func() *V)
 // Panic counts a recovered panic.
 func (r *Registry) Panic() { r.panics.Add(1) }
 
-// AccessLogLost counts lines of the access log that were not written. It is what OpenAccessLog takes.
+// AccessLogLost counts lines of the access log that were not written. It is what OpenAccessLog
+// takes.
 func (r *Registry) AccessLogLost(n uint64) { r.accessLost.Add(n) }
 
 func (r *Registry) lookupBackend(pool, backend string) *Backend {

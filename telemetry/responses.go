@@ -9,10 +9,10 @@ import (
 // responses counts requests by method, status and outcome together: one atomic addition serves
 // weir_http_requests_total and weir_http_outcomes_total, whose sums it is read as.
 //
-// The combinations that occur are few, so each has a tally that is found in a small hash table with
-// open addressing, of which at most half is used. Tallies are never taken out. Reading takes no lock;
-// a combination that is seen for the first time is put in, or the table replaced by a larger one,
-// under mu.
+// The combinations that occur are few, so each has a tally that is found in a small hash table
+// with open addressing, of which at most half is used. Tallies are never taken out. Reading takes
+// no lock; a combination that is seen for the first time is put in, or the table replaced by a
+// larger one, under mu.
 type responses struct {
 	shards int
 	table  atomic.Pointer[tallyTable]

@@ -8,8 +8,8 @@ import (
 )
 
 // The native histogram: schema 3 has 8 buckets per doubling, so a bucket is 9 % wide. It spans
-// nativeZero, below which everything is one bucket, to nativeTop; longer durations are counted in
-// the bucket above nativeTop.
+// 2^-16 s, below which everything is one bucket, to 2^12 s; longer durations are counted in
+// the bucket above.
 const (
 	nativeSchema = 3
 	perOctave    = 1 << nativeSchema
@@ -28,15 +28,15 @@ var classicBounds = [...]time.Duration{
 }
 
 // The durations are counted in slots. A slot ends at a classic or at a native bound, so that the
-// classic and the native histogram are both exact sums of slots.
+// classic and the native histogram are both exact sums of slots. ¼, ½ and 1 s are bounds of both.
 const (
-	slotBounds = nativeLast - nativeFirst + 1 + len(classicBounds) - 3 // ¼, ½ and 1 s are bounds of both
-	slotCount  = slotBounds + 1                                        // the last one is above nativeTop
+	slotBounds = nativeLast - nativeFirst + 1 + len(classicBounds) - 3
+	slotCount  = slotBounds + 1 // the last one is above 2^12 s
 )
 
-// Cells find a slot without a search: a duration's bit length and the 4 bits after its first choose
-// a cell, and the cell knows the first slot that may hold it. A cell is at most 1/16 wide, a slot of
-// schema 3 at least 1/12, so that at most a few comparisons follow.
+// Cells find a slot without a search: a duration's bit length and the 4 bits after its first
+// choose a cell, and the cell knows the first slot that may hold it. A cell is at most 1/16 wide,
+// a slot of schema 3 at least 1/12, so that at most a few comparisons follow.
 const (
 	cellBits  = 4
 	cellCount = 65 << cellBits

@@ -154,7 +154,11 @@ func writeHistogram(t *testing.T, h *histogram) *dto.Histogram {
 	h.addTo(&l)
 	var m dto.Metric
 	desc := prometheus.NewDesc("test_seconds", "A test.", nil, nil)
-	if err := newHistogramMetric(desc, &l, time.Unix(1e9, 0)).Write(&m); err != nil {
+	metric, err := newHistogramMetric(desc, &l, time.Unix(1e9, 0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := metric.Write(&m); err != nil {
 		t.Fatal(err)
 	}
 	return m.Histogram
