@@ -255,7 +255,9 @@ type HealthCheck struct {
 	Rise      int // consecutive successes that turn down into up
 	Fall      int // consecutive failures that turn up into down
 	Initial   InitialHealth
-	Plaintext bool // probe without TLS although the protocol is https
+	// Plaintext is what the file says. Protocol has taken it into account already: it is http for
+	// an https check that is plaintext, and https for an http check of an https pool that is not.
+	Plaintext bool
 
 	Path    string
 	Method  string

@@ -1,0 +1,83 @@
+package config
+
+import (
+	"fmt"
+	"strings"
+)
+
+// validName reports whether name can be one of k.
+func validName(name string, k *key) bool {
+	if k.name == "headers" {
+		return isToken(name)
+	}
+	if len(name) < 1 || len(name) > 128 {
+		return false
+	}
+	for _, c := range []byte(name) {
+		brackets := k.listed && (c == '[' || c == ']')
+		if !isAlnum(c) && !strings.ContainsRune("_.:-", rune(c)) && !brackets {
+			return false
+		}
+	}
+	return true
+}
+
+// nameRule says which names k takes.
+func nameRule(k *key) string {
+	if k.name == "headers" {
+		return "write the name of an HTTP field, without a colon"
+	}
+	return "names have 1 … 128 letters, digits and _ . : -"
+}
+
+// adviceFor says what to do about an unknown key of k.
+func adviceFor(name string, k *key) string {
+	if near := closest(name, k.names()); near != "" && strings.EqualFold(near, name) {
+		return fmt.Sprintf("did you mean %q?", near)
+	}
+	if places := elsewhere(name, k); len(places) > 0 {
+		return "it belongs under " + orList(places)
+	}
+	if near := closest(name, k.names()); near != "" {
+		return fmt.Sprintf("did you mean %q?", near)
+	}
+	return "allowed: " + strings.Join(k.names(), ", ")
+}
+
+// elsewhere lists up to three places where a key of that name is known: anywhere for time-outs,
+// limits and keys of the file itself, for others in the same section.
+func elsewhere(name string, k *key) []string {
+	var places []string
+	var visit func(c *key)
+	visit = func(c *key) {
+		if known := c.byName[name]; known != nil && !known.planned && c != k {
+			places = append(places, display(c.path))
+		}
+		for _, next := range c.children {
+			if !next.planned {
+				visit(next)
+			}
+		}
+		if c.item != nil {
+			visit(c.item)
+		}
+	}
+	top := k
+	for top.parent != nil && top.parent.parent != nil {
+		top = top.parent
+	}
+	bounded := k.name == "timeouts" || k.name == "limits"
+	if bounded || top.parent == nil {
+		top = vocabulary()
+	}
+	visit(top)
+	return places[:min(len(places), 3)]
+}
+
+// place names a path for people; the root is the file.
+func place(path string) string {
+	if path == "" {
+		return "the file"
+	}
+	return path
+}

@@ -1,0 +1,195 @@
+package config
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+)
+
+// pool checks one pool.
+func (c *checker) pool(p *value) {
+	if !c.used[p.name] && !c.incomplete && !c.dangling && c.root.has("listeners") {
+		c.warnHead(p, fmt.Sprintf("%s is not used by any listener", p.path), "name it in a listener or a route, or remove it")
+	}
+	if p.fields == nil {
+		return
+	}
+	c.tls(p)
+	c.hash(p)
+	c.slowStart(p)
+	c.retries(p)
+	c.backends(p)
+	c.health(p, p.child("health_check"))
+}
+
+// tls checks the TLS settings of a pool.
+func (c *checker) tls(p *value) {
+	v := p.child("tls")
+	if !v.given || v.fields == nil {
+		return
+	}
+	protocol, check := p.child("protocol"), p.child("health_check")
+	probes := check.fields != nil && check.child("protocol").raw == "https"
+	if !protocol.broken && protocol.raw == "http" && !probes {
+		c.failHead(v, fmt.Sprintf("%s has no effect: %s speaks http without TLS", v.path, p.path), "add protocol: https to the pool, or remove tls")
+		return
+	}
+	cert, key := v.child("client_cert"), v.child("client_key")
+	if cert.given != key.given && !cert.broken && !key.broken {
+		c.failHead(v, fmt.Sprintf("%s has one of client_cert and client_key", v.path), "give both, or neither")
+	}
+	verify := v.child("verify")
+	if verify.given && verify.raw == false {
+		hint := "a backend is not authenticated: prefer tls.ca with the authority of the backends"
+		c.warn(verify, verify.path+" is off", hint)
+	}
+}
+
+// hashes reports whether the algorithm is one that uses the hash settings.
+func hashes(algorithm any) bool {
+	return !slices.Contains([]any{string(WeightedRoundRobin), string(LeastConnections)}, algorithm)
+}
+
+func (c *checker) hash(p *value) {
+	v, algorithm := p.child("hash"), p.child("algorithm")
+	if v.given && !algorithm.broken && !hashes(algorithm.raw) {
+		c.warnHead(v, fmt.Sprintf("%s has no effect with algorithm %s", v.path, algorithm.raw), "it tunes source_ip and the tuple hashes: remove it, or choose one of those")
+	}
+}
+
+func (c *checker) slowStart(p *value) {
+	v, check := p.child("slow_start"), p.child("health_check")
+	if !v.given || v.broken || get[time.Duration](v, "duration") == 0 {
+		return
+	}
+	if check.word != "" {
+		c.warnHead(v, fmt.Sprintf("%s never sees a backend come back, since health_check is none", v.path),
+			"only backends that a reload adds will ramp: add a health check, or expect that")
+	}
+}
+
+func (c *checker) retries(p *value) {
+	on := p.child("retries").child("on")
+	seen := map[any]*value{}
+	for _, item := range on.items {
+		if item.broken {
+			continue
+		}
+		if first := seen[item.raw]; first != nil {
+			c.fail(item, fmt.Sprintf("%s repeats %v", item.path, item.raw), "remove one of them", first.at)
+		}
+		seen[item.raw] = item
+	}
+}
+
+// backends checks the backends of a pool against each other.
+func (c *checker) backends(p *value) {
+	v := p.child("backends")
+	if !v.given || v.items == nil && v.broken {
+		return
+	}
+	if len(v.items) == 0 && !v.broken {
+		c.warnHead(v, fmt.Sprintf("%s is empty", v.path), "every request gets 503 until there is a backend")
+		return
+	}
+	addresses := make(map[netip.AddrPort]*value, len(v.items))
+	for _, b := range v.items {
+		addr := get[netip.AddrPort](b, "address")
+		if b.fields == nil || b.child("address").broken || !addr.IsValid() {
+			continue
+		}
+		if first := addresses[addr]; first != nil {
+			c.fail(b.child("address"), fmt.Sprintf("%s and %s have the same address %s", first.path, b.path, addr),
+				"remove one of them; a larger weight gives a backend more traffic", first.child("address").at)
+			continue
+		}
+		addresses[addr] = b
+		if probe := b.child("health_check"); probe.given && p.child("health_check").word != "" {
+			c.warnHead(probe, fmt.Sprintf("%s has no effect: the pool has health_check none", probe.path), "remove it, or give the pool a health check")
+		}
+	}
+	if !v.broken && !slices.ContainsFunc(v.items, func(b *value) bool { return b.broken }) {
+		c.weights(p, v)
+	}
+}
+
+// weights looks for numbers that do not do what they seem to. No backend is broken.
+func (c *checker) weights(p, v *value) {
+	if least := p.child("min_healthy"); !least.broken && p.integer("min_healthy") > len(v.items) {
+		c.warn(least, fmt.Sprintf("%s %d is more than the pool has backends", least.path, p.integer("min_healthy")), fmt.Sprintf("it always fails open: write at most %d", len(v.items)))
+	}
+	takes := func(b *value) bool { return b.integer("weight") > 0 && get[string](b, "state") == string(Ready) }
+	if !slices.ContainsFunc(v.items, takes) {
+		c.warnHead(v, fmt.Sprintf("%s: no backend takes new requests", v.path), "each has weight 0 or is not ready: every request gets 503 until that changes")
+	}
+	algorithm, weighted := p.child("algorithm"), p.child("hash").child("weighted")
+	if algorithm.broken || weighted.broken || !hashes(algorithm.raw) || weighted.raw != false {
+		return
+	}
+	for _, b := range v.items {
+		if w := b.child("weight"); w.given && b.integer("weight") > 1 {
+			c.warn(w, fmt.Sprintf("%s has no effect with hash.weighted: false", w.path), "remove the weights of this pool, or hash.weighted", weighted.at)
+			return // one is enough: it holds for the pool
+		}
+	}
+}
+
+// The keys of a health check that belong to some protocols only.
+var (
+	httpOnly = []string{"path", "method", "host", "headers", "status", "body", "body_not", "max_body"}
+	tcpOnly  = []string{"send", "expect"}
+)
+
+// health checks the health check of a pool.
+func (c *checker) health(p, v *value) {
+	protocol := v.child("protocol")
+	if v.fields == nil || protocol.broken {
+		return
+	}
+	useless, remedy := httpOnly, "add protocol: http to the health check, or remove it"
+	if protocol.raw != "tcp" {
+		useless, remedy = tcpOnly, "add protocol: tcp to the health check, or remove it"
+	}
+	for _, name := range useless {
+		if k := v.child(name); k.given {
+			c.found.add(Error, k.head, k.path, fmt.Sprintf("%s has no effect: the health check is %s", k.path, protocol.raw), remedy)
+		}
+	}
+	if plain := v.child("plaintext"); plain.raw == true && protocol.raw != "https" && (protocol.raw == "tcp" || p.child("protocol").raw == "http") {
+		c.warn(plain, plain.path+" has no effect: the probe is plain anyway", "remove it")
+	}
+	interval, timeout := get[time.Duration](v, "interval"), get[time.Duration](v, "timeout")
+	if t := v.child("timeout"); !v.child("interval").broken && !t.broken && timeout > interval {
+		at := t
+		if !t.given {
+			at = v.child("interval")
+		}
+		c.warn(at, fmt.Sprintf("%s.timeout %s is longer than interval %s", v.path, timeout, interval),
+			fmt.Sprintf("probes of one backend never overlap: one that does not answer is probed every %s", timeout))
+	}
+	c.probeRequest(v)
+}
+
+// probeRequest checks what belongs together in an http probe.
+func (c *checker) probeRequest(v *value) {
+	if v.child("method").raw == "HEAD" {
+		for _, name := range []string{"body", "body_not"} {
+			if rule := v.child(name); rule.given && rule.raw != "" {
+				c.fail(rule, fmt.Sprintf("%s cannot match: a response to HEAD has no body", rule.path), "write method: GET")
+			}
+		}
+	}
+	for _, header := range v.child("headers").items {
+		switch strings.ToLower(header.name) {
+		case "host":
+			c.found.add(Error, header.head, header.path, header.path+" stands beside host", "write it as health_check.host")
+		case "connection", "content-length", "transfer-encoding", "upgrade", "te", "trailer", "expect":
+			c.found.add(Error, header.head, header.path, header.path+" would change the framing of the probe", "remove it")
+		}
+	}
+	if status := v.child("status"); status.given && !status.broken && len(status.items) == 0 {
+		c.fail(status, status.path+" is empty", `write at least one, like ["200"]`)
+	}
+}

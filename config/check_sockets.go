@@ -1,0 +1,98 @@
+package config
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+)
+
+// maxSocketPath is the longest path of a unix socket, in bytes.
+const maxSocketPath = 107
+
+// socket is one address that something listens on.
+type socket struct {
+	owner string // for messages
+	v     *value
+	ip    netip.Addr // invalid: all addresses of both families
+	port  string
+}
+
+// sockets checks that no two listeners want the same address.
+func (c *checker) sockets() {
+	byPort := map[string][]socket{}
+	add := func(owner string, v *value) {
+		s, ok := socketOf(owner, v)
+		if !ok {
+			return
+		}
+		for _, other := range byPort[s.port] {
+			if overlap(s.ip, other.ip) {
+				c.fail(v, fmt.Sprintf("%s and %s both bind %s", other.owner, s.owner, shared(s, other)),
+					"give one of them another port, or both different addresses", other.v.at)
+				break
+			}
+		}
+		byPort[s.port] = append(byPort[s.port], s)
+	}
+	for _, l := range c.root.child("listeners").items {
+		if l.fields == nil {
+			continue
+		}
+		add(l.path, l.child("address"))
+		for _, item := range l.child("addresses").items {
+			add(l.path, item)
+		}
+	}
+	add("admin.listen", c.root.child("admin").child("listen"))
+}
+
+// socketOf reads an address that has been accepted by its row.
+func socketOf(owner string, v *value) (socket, bool) {
+	text, _ := v.raw.(string)
+	if !v.given || v.broken || text == "" {
+		return socket{}, false
+	}
+	host, port, err := net.SplitHostPort(text)
+	if err != nil || port == "0" {
+		return socket{}, false // port 0 takes a free one
+	}
+	s := socket{owner: owner, v: v, port: port}
+	if ip, err := netip.ParseAddr(host); err == nil && ip != netip.IPv6Unspecified() {
+		s.ip = ip.Unmap()
+	}
+	return s, true
+}
+
+// overlap reports whether two addresses cannot be bound with the same port.
+func overlap(a, b netip.Addr) bool {
+	switch {
+	case !a.IsValid() || !b.IsValid() || a == b:
+		return true
+	case a.Is4() != b.Is4():
+		return false
+	}
+	return a.IsUnspecified() || b.IsUnspecified()
+}
+
+// shared names what two sockets share.
+func shared(a, b socket) string {
+	if a.v.raw == b.v.raw {
+		return fmt.Sprint(a.v.raw)
+	}
+	return fmt.Sprintf("%v (one as %v)", a.v.raw, b.v.raw)
+}
+
+// admin checks the admin addresses.
+func (c *checker) admin() {
+	admin := c.root.child("admin")
+	path := admin.child("socket")
+	if name := admin.file("socket"); path.given && !path.broken && len(name) > maxSocketPath {
+		c.fail(path, fmt.Sprintf("%s has %d bytes, over the maximum %d of a unix socket", path.path, len(name), maxSocketPath), "use a shorter path")
+	}
+	listen := admin.child("listen")
+	s, ok := socketOf("", listen)
+	if ok && (!s.ip.IsValid() || !s.ip.IsLoopback()) {
+		c.warn(listen, fmt.Sprintf("%s %s can be reached from other machines", listen.path, quote(listen.text)),
+			"what it serves is read only; 127.0.0.1 keeps it on this one")
+	}
+}

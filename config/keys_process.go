@@ -1,0 +1,141 @@
+package config
+
+// processRows are the keys of the whole process.
+func processRows() []key {
+	return []key{
+		{path: "version", kind: kindInt, def: "1", min: "1", max: "1",
+			doc: "Version of the vocabulary."},
+		{path: "include", kind: kindList, single: true,
+			doc: "Further files, in the main file only. Patterns are relative to it; files are read in the order of their names, each with its own line numbers. A name that stands in two files is an error, and so is a section other than `listeners` and `pools`."},
+		{path: "include[]", kind: kindFile, doc: "A path, or a pattern with `*`, `?` and `[…]`."},
+		{path: "state_dir", kind: kindFile, planned: true,
+			doc: "Directory for revisions made through the API, overrides, keys and the journal."},
+		{path: "watch", kind: kindBool, planned: true, doc: "Reload when the content of a file changes."},
+		{path: "limits", kind: kindObject, planned: true, doc: "Limits of the whole process."},
+		{path: "limits.memory", kind: kindSize, planned: true, doc: "Memory budget; 0: from the environment or the cgroup."},
+		{path: "load_balancers", kind: kindMap, planned: true, doc: "Containers of objects made through vendor dialects."},
+
+		{path: "admin", kind: kindObject, doc: "Where the daemon is controlled and observed."},
+		{path: "admin.socket", kind: kindFile, def: "/run/weir/admin.sock",
+			doc: "Path of the unix socket of the CLI and the API, at most 107 bytes. An empty text turns it off."},
+		{path: "admin.listen", kind: kindListen,
+			doc: "IP:port that serves `/metrics`, `/livez`, `/readyz` and status, read only. Empty: none."},
+		{path: "admin.credentials", kind: kindList, planned: true, doc: "Who may write over TCP."},
+		{path: "admin.insecure", kind: kindBool, planned: true, doc: "Writes on loopback without a credential."},
+
+		{path: "log", kind: kindObject, doc: "The log of the process."},
+		{path: "log.level", kind: kindEnum, def: "info", enum: []string{"debug", "info", "warn", "error"},
+			doc: "Lowest level that is written."},
+		{path: "log.format", kind: kindEnum, def: "json", enum: []string{"json", "console"},
+			doc: "One JSON object per line, or lines for people."},
+		{path: "log.access", kind: kindObject, doc: "One line per request."},
+		{path: "log.access.output", kind: kindOutput, def: "off",
+			doc: "`off`, `stdout`, `stderr` or the path of a file."},
+		{path: "log.access.format", kind: kindEnum, def: "json", enum: []string{"json"}, doc: "Shape of a line."},
+		{path: "log.access.sample", kind: kindFloat, def: "1.0", min: "0", max: "1",
+			doc: "Share of the successful requests that is written. Failures always are."},
+	}
+}
+
+// bound is one row of the time-outs and limits, which may stand in defaults and in each listener
+// or each pool.
+type bound struct {
+	name, side string // side: listeners, pools, or empty for the whole process
+	kind       kind
+	def        string
+	min, max   string
+	zero       string
+	doc        string
+	planned    bool
+}
+
+// timeoutBounds are the time-outs.
+func timeoutBounds() []bound {
+	const unbounded = "no time-out"
+	t := func(name, side, def, doc string) bound {
+		return bound{name: name, side: side, kind: kindDuration, def: def, min: "1ms", max: "24h", zero: unbounded, doc: doc}
+	}
+	later := func(b bound) bound { b.planned = true; return b }
+	grace := t("grace", "", "30s", "How long work in flight may take after the signal to stop.")
+	grace.zero = "not at all"
+	preStop := t("pre_stop", "", "0s", "Between \"not ready\" and the end of accepting.")
+	preStop.zero = "none"
+	return []bound{
+		later(t("client_tls", "listeners", "5s", "TLS handshake with a client.")),
+		t("client_header", "listeners", "10s", "Whole request head; 408."),
+		t("client_body_idle", "listeners", "30s", "Between two parts of a request body; 408."),
+		t("client_idle", "listeners", "75s", "Between two requests on a connection."),
+		t("client_write_idle", "listeners", "60s", "Without progress while a response is sent."),
+		t("queue", "pools", "5s", "Waiting for a usable backend; 503."),
+		t("connect", "pools", "5s", "TCP connection to a backend; 503, 504 when no other is left."),
+		t("backend_tls", "pools", "5s", "TLS handshake with a backend."),
+		t("backend_response", "pools", "60s", "From the end of the request to the first byte of the response; 504."),
+		t("backend_idle", "pools", "60s", "Between two parts of a response body."),
+		t("backend_keepalive", "pools", "60s", "An unused connection to a backend is kept this long."),
+		later(t("tunnel_idle", "pools", "1h", "Either direction of an upgraded connection.")),
+		later(t("half_close", "pools", "30s", "After one side of a connection has ended.")),
+		later(t("tcp_idle", "listeners", "350s", "Without data on a TCP connection.")),
+		later(t("udp_idle", "listeners", "60s", "Without a datagram in a UDP session.")),
+		later(t("drain", "pools", "5m", "What is left on a draining backend after this is cut.")),
+		grace,
+		preStop,
+	}
+}
+
+// limitBounds are the limits.
+func limitBounds() []bound {
+	return []bound{
+		{name: "max_header", side: "listeners", kind: kindSize, def: "64KiB", min: "1KiB", max: "1MiB", doc: "Bytes of a request head; 431."},
+		{name: "max_header_count", side: "listeners", kind: kindInt, def: "128", min: "1", max: "10000", doc: "Fields of a request head; 431."},
+		{name: "max_target", side: "listeners", kind: kindSize, def: "16KiB", min: "64B", max: "1MiB", doc: "Bytes of a request target; 414."},
+		{name: "max_body", side: "listeners", kind: kindSize, def: "0", min: "1B", max: "1024TiB", zero: "unlimited", doc: "Bytes of a request body, declared or streamed; 413."},
+		{name: "max_connections", side: "listeners", kind: kindInt, def: "0", min: "1", max: "10000000", zero: "no limit by count", doc: "Client connections at the same time."},
+		{name: "new_connections_per_second", side: "listeners", kind: kindInt, planned: true, doc: "Client connections accepted in a second."},
+		{name: "per_client_connections", side: "listeners", kind: kindInt, planned: true, doc: "Connections of one client address."},
+		{name: "max_sessions", side: "listeners", kind: kindInt, planned: true, doc: "UDP sessions at the same time."},
+		{name: "min_body_rate", side: "listeners", kind: kindSize, planned: true, doc: "Slowest upload, bytes in a second."},
+		{name: "max_response_header", side: "pools", kind: kindSize, def: "64KiB", min: "1KiB", max: "1MiB", doc: "Bytes of a response head; 502."},
+	}
+}
+
+// defaultsRows are the time-outs and limits that hold where none are given.
+func defaultsRows() []key {
+	all := []key{
+		{path: "defaults", kind: kindObject, doc: "Time-outs and limits for every listener and pool that gives none of its own."},
+		{path: "defaults.timeouts", kind: kindObject, doc: "Time-outs. `grace` and `pre_stop` hold for the process and stand only here."},
+	}
+	for _, b := range timeoutBounds() {
+		all = append(all, b.row("defaults.timeouts."))
+	}
+	all = append(all, key{path: "defaults.limits", kind: kindObject, doc: "Limits."})
+	for _, b := range limitBounds() {
+		all = append(all, b.row("defaults.limits."))
+	}
+	return all
+}
+
+// row places b under prefix with its own default.
+func (b bound) row(prefix string) key {
+	return key{path: prefix + b.name, kind: b.kind, def: b.def, min: b.min, max: b.max, zero: b.zero, doc: b.doc, planned: b.planned}
+}
+
+// boundRows are the time-outs and limits of one side ("listeners", "pools"), which inherit from
+// defaults.
+func boundRows(side string) []key {
+	var all []key
+	add := func(section, doc string, bounds []bound) {
+		prefix := side + ".*." + section
+		all = append(all, key{path: prefix, kind: kindObject, doc: doc})
+		for _, b := range bounds {
+			if b.side != side {
+				continue
+			}
+			k := b.row(prefix + ".")
+			k.def, k.inherits = "", "defaults."+section+"."+b.name
+			all = append(all, k)
+		}
+	}
+	add("timeouts", "Time-outs, instead of those of `defaults`.", timeoutBounds())
+	add("limits", "Limits, instead of those of `defaults`.", limitBounds())
+	return all
+}

@@ -1,0 +1,113 @@
+package config
+
+import (
+	"fmt"
+
+	"github.com/goccy/go-yaml/ast"
+)
+
+// scalar reads one scalar by its row.
+func (w *walker) scalar(n ast.Node, v *value) {
+	v.raw = v.key.defValue
+	text, ok := w.text(n, v)
+	if !ok {
+		return
+	}
+	if p := checkStyle(n, v.key, text); p != nil {
+		w.fail(v, v.at, v.path+" "+p.text, p.hint)
+		return
+	}
+	raw, p := v.key.parse(text.text)
+	if p != nil {
+		message := v.path + " " + p.text
+		if text.secret { // the text of the problem would show what is in the file
+			message = v.path + ": the content of " + quote(v.text) + " is not " + kinds[v.key.kind].name + " that is allowed here"
+		}
+		w.fail(v, v.at, message, p.hint)
+		return
+	}
+	v.raw = raw
+}
+
+// text returns the expanded text of a scalar node.
+func (w *walker) text(n ast.Node, v *value) (expansion, bool) {
+	raw, ok := scalarText(n)
+	if !ok {
+		w.wrongShape(n, v)
+		return expansion{}, false
+	}
+	out := w.expand.expand(raw, w.src)
+	if out.problem != nil {
+		w.fail(v, v.at, fmt.Sprintf("%s: %s", v.path, out.problem.text), out.problem.hint)
+		return expansion{}, false
+	}
+	v.text = out.text
+	if out.secret {
+		v.text = raw
+	}
+	return out, true
+}
+
+// checkStyle compares how a scalar is written with what its row wants. A value that was expanded is
+// text whatever it says.
+func checkStyle(n ast.Node, k *key, text expansion) *problem {
+	if text.changed {
+		return nil
+	}
+	switch k.kind {
+	case kindInt, kindFloat, kindBool:
+		if isString(n) && quotedToken(n.GetToken()) {
+			return &problem{fmt.Sprintf("%s is a text, not %s", quote(text.text), kinds[k.kind].name), "remove the quotes"}
+		}
+	case kindText, kindReference, kindEnum, kindFile, kindOutput, kindPayload, kindExpect, kindRegexp, kindHost, kindHostPort, kindHostPattern:
+		if _, ok := n.(*ast.BoolNode); ok {
+			return &problem{text.text + " is a truth value, not " + kinds[k.kind].name, fmt.Sprintf("write it in quotes: %q", text.text)}
+		}
+	}
+	return nil
+}
+
+// scalarText returns the text of a scalar as it was written.
+func scalarText(n ast.Node) (string, bool) {
+	switch v := n.(type) {
+	case *ast.StringNode:
+		return v.Value, true
+	case *ast.LiteralNode:
+		return v.Value.Value, true
+	case *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode, *ast.InfinityNode, *ast.NanNode:
+		return n.GetToken().Value, true
+	}
+	return "", false
+}
+
+func isScalar(n ast.Node) bool {
+	_, ok := scalarText(n)
+	return ok
+}
+
+func isString(n ast.Node) bool {
+	_, ok := n.(*ast.StringNode)
+	return ok
+}
+
+func isSequence(n ast.Node) bool {
+	_, ok := n.(*ast.SequenceNode)
+	return ok
+}
+
+// shapeOf names the shape of a node for people.
+func shapeOf(n ast.Node) string {
+	switch n.(type) {
+	case *ast.MappingNode, *ast.MappingValueNode:
+		return "a mapping"
+	case *ast.SequenceNode:
+		return "a list"
+	case *ast.IntegerNode, *ast.FloatNode, *ast.InfinityNode, *ast.NanNode:
+		return "a number"
+	case *ast.BoolNode:
+		return "a truth value"
+	case *ast.NullNode:
+		return "nothing"
+	}
+	return "a text"
+}
