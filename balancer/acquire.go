@@ -37,11 +37,25 @@ func (p *Pool) Acquire(f Flow, tried *Tried) (Lease, error) {
 	if s.keyed {
 		hash = f.hash(s.tuple, s.seed)
 	}
-	b := s.picker.Pick(hash, tried)
+	b := s.pick(hash, tried)
 	if b == nil {
 		return Lease{}, ErrNoBackendUp
 	}
 	return Lease{b}, nil
+}
+
+// pick names the pickers: a call through the interface would move every caller's Tried to the heap.
+func (s *Snapshot) pick(hash uint64, avoid *Tried) *Backend {
+	switch p := s.picker.(type) {
+	case *rotation:
+		return p.Pick(hash, avoid)
+	case *leastConnections:
+		return p.Pick(hash, avoid)
+	case *hashing:
+		return p.Pick(hash, avoid)
+	default:
+		panic("balancer: a picker that pick does not name")
+	}
 }
 
 // Picker chooses among the eligible backends of one snapshot.

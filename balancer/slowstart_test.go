@@ -60,8 +60,8 @@ func TestSlowStartFollowsTheCurve(t *testing.T) {
 		{"least connections, idle", config.LeastConnections, []int{1, 1, 1}, 1, 0, 4000, 0.03},
 		{"least connections, loaded", config.LeastConnections, []int{1, 1, 1}, 1, 300, 4000, 0.03},
 		{"least connections, weights", config.LeastConnections, []int{2, 2, 2}, 2, 100, 4000, 0.03},
-		{"source_ip", config.SourceIP, []int{1, 1, 1}, 1, 20, 120_000, 0.03},
-		{"source_ip, weights", config.SourceIP, []int{5, 3, 2}, 4, 20, 120_000, 0.03},
+		{"source_ip", config.SourceIP, []int{1, 1, 1}, 1, 0, 100_000, 0.03},
+		{"source_ip, weights", config.SourceIP, []int{5, 3, 2}, 4, 0, 100_000, 0.03},
 	}
 	const duration = 10 * time.Second
 	for _, tt := range tests {
