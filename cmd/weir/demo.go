@@ -172,8 +172,11 @@ func shares(before, after []tally, between time.Duration) string {
 	var total uint64
 	gained := make([]uint64, len(after))
 	for i, t := range after {
+		gained[i] = t.picks
 		// A backend that was replaced by one of the same name counts from 0 again.
-		gained[i] = t.picks - min(t.picks, earlier[t.name])
+		if t.picks >= earlier[t.name] {
+			gained[i] -= earlier[t.name]
+		}
 		total += gained[i]
 	}
 	line := fmt.Sprintf("%4.0f req/s", float64(total)/between.Seconds())
