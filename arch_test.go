@@ -30,7 +30,7 @@ var mayImport = map[string][]string{
 	"healthcheck":    {},
 	"telemetry":      {"balancer"},
 	"bench":          {},
-	"bench/...":      {"bench"},
+	"bench/...":      {"bench", "bench/..."},
 	"api":            {"balancer", "healthcheck", "telemetry"},
 	"cmd/weir":       {"..."},
 	"proxy":          {"proxy/...", "healthcheck", "balancer", "telemetry"},
