@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"net"
 	"syscall"
 
 	"go.uber.org/zap/zapcore"
@@ -46,9 +47,19 @@ func explainBind(err error) error {
 	case errors.Is(err, syscall.EACCES):
 		return fmt.Errorf("%w — give the binary CAP_NET_BIND_SERVICE, run as root, or use a port of 1024 or above", err)
 	case errors.Is(err, syscall.EADDRINUSE):
-		return fmt.Errorf("%w — another process has the address ('ss -ltnp' shows which); stop it or choose another port", err)
+		return fmt.Errorf("%w — %s has the address; stop it or choose another port", err, ownerOf(err))
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
 		return fmt.Errorf("%w — this machine has no such address; use one of its own, or :PORT for all", err)
 	}
 	return err
+}
+
+// ownerOf names the process in the way of a bind.
+func ownerOf(err error) string {
+	if op, ok := errors.AsType[*net.OpError](err); ok {
+		if who := owner(op.Addr); who != "" {
+			return who
+		}
+	}
+	return "another process ('ss -ltnp' shows which)"
 }

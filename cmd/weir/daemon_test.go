@@ -192,7 +192,7 @@ func TestReloadRefused(t *testing.T) {
 		want  string
 	}{
 		{"not valid", func(*running) string { return "listeners: 5\n" }, nil, "weir.yaml:1:"},
-		{"cannot be applied", func(r *running) string { return validConfig(r.socket, "") }, syscall.EADDRINUSE, "another process has the address"},
+		{"cannot be applied", func(r *running) string { return validConfig(r.socket, "") }, syscall.EADDRINUSE, "another process ('ss -ltnp' shows which) has the address"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
