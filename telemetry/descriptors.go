@@ -18,13 +18,24 @@ func readDescriptors() (open, limit uint64, ok bool) {
 		return 0, 0, false
 	}
 	defer dir.Close()
-	// Since Linux 6.2 the size of the directory is the number; before, it is 0.
-	if info, err := dir.Stat(); err == nil && info.Size() > 0 {
-		return uint64(info.Size()) - 1, bounds.Cur, true
+	open, err = entriesBySize(dir)
+	if err != nil || open == 0 {
+		open, err = entriesByList(dir)
 	}
-	names, err := dir.Readdirnames(-1)
+	return open - 1, bounds.Cur, err == nil && open > 0 // dir itself is among them
+}
+
+// entriesBySize counts without listing. Since Linux 6.2 the size of the directory is the number of
+// its entries; before, it is 0.
+func entriesBySize(dir *os.File) (uint64, error) {
+	info, err := dir.Stat()
 	if err != nil {
-		return 0, 0, false
+		return 0, err
 	}
-	return uint64(len(names)) - 1, bounds.Cur, true // dir itself is among them
+	return uint64(info.Size()), nil
+}
+
+func entriesByList(dir *os.File) (uint64, error) {
+	names, err := dir.Readdirnames(-1)
+	return uint64(len(names)), err
 }

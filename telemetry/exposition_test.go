@@ -49,17 +49,31 @@ func populated(t *testing.T) *Registry {
 	h.Done(1, Exchange{MethodPost, 502, time.Minute + 1, 100, 50, OutcomeBackendReset})
 	r.HTTP("web", "").Done(0, Exchange{MethodOther, 400, time.Microsecond, 10, 90, OutcomeBadRequest})
 	for _, name := range []string{"b1", "b2"} {
-		b := r.Backend("app", name)
-		b.ConnectionOpened()
-		b.Request(0, 200, OutcomeOK)
-		b.Reused(1)
-		b.Request(1, 0, OutcomeBackendReset)
-		b.ConnectError(ConnectRefused)
-		r.Pool("app").Probe(name, true, time.Millisecond)
-		r.Pool("app").Probe(name, false, time.Second)
+		countBackend(r, name)
 	}
 	r.Pool("app").Retry(RetryConnectFailure)
 	return r
+}
+
+// countBackend gives every counter of a backend another value.
+func countBackend(r *Registry, name string) {
+	b := r.Backend("app", name)
+	times := func(n int, count func(s Shard)) {
+		for i := range n {
+			count(Shard(i))
+		}
+	}
+	times(9, func(Shard) { b.ConnectionOpened() })
+	times(3, func(Shard) { b.ConnectionClosed() })
+	times(4, b.Reused)
+	times(11, func(s Shard) { b.Request(s, 200, OutcomeOK) })
+	times(1, func(s Shard) { b.Request(s, 0, OutcomeBackendReset) })
+	times(2, func(s Shard) { b.Request(s, 0, OutcomeBackendTimeout) })
+	times(5, func(s Shard) { b.Request(s, 502, OutcomeBackendBadResponse) })
+	times(7, func(Shard) { b.ConnectError(ConnectRefused) })
+	times(8, func(Shard) { b.ConnectError(ConnectTLS) })
+	times(3, func(Shard) { r.Pool("app").Probe(name, true, time.Millisecond) })
+	times(2, func(Shard) { r.Pool("app").Probe(name, false, time.Second) })
 }
 
 // scrape asks the handler for a format.
@@ -127,17 +141,22 @@ func TestScrapeValues(t *testing.T) {
 		`weir_bytes_total{direction="in",listener="web",pool="app"} 300`,
 		`weir_bytes_total{direction="out",listener="web",pool="app"} 2050`,
 		`weir_retries_total{pool="app",reason="connect_failure"} 1`,
-		`weir_health_check_duration_seconds_count{pool="app"} 4`,
-		`weir_backend_requests_total{backend="b1",code="2xx",pool="app"} 1`,
-		`weir_backend_requests_total{backend="b1",code="none",pool="app"} 1`,
+		`weir_health_check_duration_seconds_count{pool="app"} 10`,
+		`weir_health_check_duration_seconds_bucket{pool="app",le="0.001"} 6`,
+		`weir_backend_requests_total{backend="b1",code="2xx",pool="app"} 11`,
+		`weir_backend_requests_total{backend="b1",code="5xx",pool="app"} 5`,
+		`weir_backend_requests_total{backend="b1",code="none",pool="app"} 3`,
 		`weir_backend_errors_total{backend="b1",pool="app",reason="reset"} 1`,
-		`weir_backend_connect_errors_total{backend="b2",pool="app",reason="refused"} 1`,
-		`weir_backend_connections_total{backend="b2",pool="app"} 1`,
-		`weir_backend_connections_open{backend="b2",pool="app"} 1`,
-		`weir_backend_connections_reused_total{backend="b2",pool="app"} 1`,
+		`weir_backend_errors_total{backend="b1",pool="app",reason="timeout"} 2`,
+		`weir_backend_errors_total{backend="b1",pool="app",reason="bad_response"} 5`,
+		`weir_backend_connect_errors_total{backend="b2",pool="app",reason="refused"} 7`,
+		`weir_backend_connect_errors_total{backend="b2",pool="app",reason="tls"} 8`,
+		`weir_backend_connections_total{backend="b2",pool="app"} 9`,
+		`weir_backend_connections_open{backend="b2",pool="app"} 6`,
+		`weir_backend_connections_reused_total{backend="b2",pool="app"} 4`,
 		`weir_backend_connections_idle{backend="b2",pool="app"} 5`,
-		`weir_health_checks_total{backend="b2",pool="app",result="success"} 1`,
-		`weir_health_checks_total{backend="b2",pool="app",result="failure"} 1`,
+		`weir_health_checks_total{backend="b2",pool="app",result="success"} 3`,
+		`weir_health_checks_total{backend="b2",pool="app",result="failure"} 2`,
 	} {
 		if !strings.Contains(text, "\n"+want+"\n") {
 			t.Errorf("no line %s", want)
