@@ -21,10 +21,10 @@ type slowStart struct {
 	accepted float64
 }
 
-// step is how long the ratio of a ramp stands still: it grows by 0.9 over duration, so an
-// eighteenth of that is 5 %.
+// step is how long the ratio of a ramp stands still: it grows by 0.9 over duration, so an eighteenth
+// of that is 5 %. It is rounded up, or a nineteenth step would be left at the end.
 func step(duration time.Duration) time.Duration {
-	return max(min(time.Second, duration/18), 1)
+	return min(time.Second, (duration+17)/18)
 }
 
 // curve is the ratio that a ramp of the duration has reached after elapsed.
