@@ -15,8 +15,8 @@
 //   - The first probe of a target comes within min(interval, 500 ms), at a random moment; then one
 //     each interval ± 10 %, from start to start. Probes of one target never overlap: one that lasts
 //     longer than the interval is followed by the next at once, counted as overdue.
-//   - The deadline of a probe is absolute: it is set on the connection once and nothing that the
-//     peer sends moves it.
+//   - The deadline of a probe is absolute: when it passes, reads and writes end, and nothing that
+//     the peer sends moves it.
 //   - A target that was never checked (initial: checking) takes the verdict of its first probe,
 //     good or bad: a good one lets it serve, and a bad one keeps a pool whose backends all refuse
 //     from looking undecided. All other changes need rise or fall results in a row.

@@ -159,7 +159,7 @@ func (p *httpProber) lastWords(ctx context.Context, l *link, body io.Reader) str
 		}
 	}
 	if ctx.Err() != nil {
-		return "" // the deadline that a cancellation sets may have been overwritten
+		return "" // the deadline that stops the probe may have been overwritten
 	}
 	// What has arrived is all that there is to say, whatever ended it.
 	first, _ := io.ReadAll(io.LimitReader(body, min(ExcerptSize+1, int64(p.check.MaxBody))))

@@ -20,7 +20,6 @@ func requestBytes(c *config.HealthCheck, addr netip.AddrPort) []byte {
 	var req fasthttp.Request
 	h := &req.Header
 	h.DisableNormalizing()
-	h.SetNoDefaultContentType(true)
 	h.SetMethod(c.Method)
 	h.SetRequestURI(c.Path)
 	h.SetHost(addr.String())

@@ -132,6 +132,19 @@ func TestHTTPProbeSendsWhatIsConfigured(t *testing.T) {
 	}
 }
 
+func TestHTTPRequestBytes(t *testing.T) {
+	c := httpCheck(func(c *config.HealthCheck) {
+		c.Method = "POST"
+		c.Headers = []config.Header{{Name: "x-api-KEY", Value: "k"}, {Name: "X-b", Value: "1"}}
+	})
+	got := string(requestBytes(c, address(1)))
+	want := "POST /healthz HTTP/1.1\r\nUser-Agent: weir/health\r\nHost: 10.0.0.1:8080\r\nContent-Length: 0\r\n" +
+		"x-api-KEY: k\r\nX-b: 1\r\nAccept-Encoding: identity\r\nConnection: close\r\n\r\n"
+	if got != want {
+		t.Errorf("got  %q\nwant %q", got, want)
+	}
+}
+
 func TestHTTPProbeNamesTheHostThatItAsksFor(t *testing.T) {
 	b := lbtest.NewHTTP(t, "b1")
 	b.SetStatus(421)

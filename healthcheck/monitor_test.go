@@ -320,6 +320,34 @@ func TestApplyCancelsTheProbeUnderWay(t *testing.T) {
 	})
 }
 
+// A schedule begins only when the one that it replaces has ended, so results of a key stay in order
+// even if whoever is told of them is slow.
+func TestReplacedScheduleEndsFirst(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		v := newVirtual()
+		v.set(address(1), answer(200, "ok"))
+		release, calls := make(chan struct{}), 0
+		m := New(Options{Dial: v.dial, Observe: func(Result) {
+			if calls++; calls == 1 {
+				<-release
+			}
+		}})
+		t.Cleanup(m.Close)
+		m.Apply([]Target{target(1, httpCheck())})
+		pass(time.Second)
+		m.Apply([]Target{target(1, httpCheck(func(c *config.HealthCheck) { c.Path = "/other" }))})
+		pass(time.Minute)
+		if n := len(v.dials(address(1))); n != 1 {
+			t.Errorf("%d probes while the first result is being told, want 1", n)
+		}
+		close(release)
+		pass(time.Second)
+		if n := len(v.dials(address(1))); n != 2 {
+			t.Errorf("%d probes, want 2: the new schedule starts now", n)
+		}
+	})
+}
+
 func TestHistoryIsBoundedAndNewestFirst(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		v := newVirtual()

@@ -34,15 +34,12 @@ func (o opener) open(ctx context.Context, addr netip.AddrPort, t *tls.Config) (*
 	if err != nil {
 		return nil, PhaseConnect, err
 	}
-	if deadline, ok := ctx.Deadline(); ok {
-		if err := raw.SetDeadline(deadline); err != nil {
-			raw.Close()
-			return nil, PhaseConnect, err
-		}
-	}
 	l := &link{Conn: raw, raw: raw}
-	// A failure to move the deadline leaves the one that is set.
-	l.unwatch = context.AfterFunc(ctx, func() { _ = raw.SetDeadline(time.Unix(1, 0)) })
+	l.unwatch = context.AfterFunc(ctx, func() {
+		if raw.SetDeadline(time.Unix(1, 0)) != nil {
+			_ = raw.Close() // what cannot be stopped by a deadline is stopped by this
+		}
+	})
 	if t == nil {
 		return l, PhaseConnect, nil
 	}

@@ -80,7 +80,7 @@ func (p *tcpProber) failed(out Probe, came string) Probe {
 // time is up.
 func (p *tcpProber) receive(ctx context.Context, l *link) (out Probe, came string) {
 	out.Phase = PhaseReceive
-	reply, err := p.readUntil(ctx, l)
+	reply, err := readUntil(ctx, l, p.check.MaxBody, p.met)
 	out.Excerpt = excerpt(reply)
 	received := "nothing"
 	if len(reply) > 0 {
@@ -109,60 +109,6 @@ func (p *tcpProber) wanted() string {
 		return fmt.Sprintf("a reply that matches %q", p.expect.text)
 	}
 	return fmt.Sprintf("%q", p.check.Expect.Literal)
-}
-
-// errReplyTooLong says that MaxBody bytes came and the expectation is not met.
-var errReplyTooLong = errors.New("reply too long")
-
-// readUntil reads until the expectation is met (no error) or cannot be met any more. Looking for it
-// after each read would let a peer that drips cost time quadratic in MaxBody, so after a look that
-// took d the next comes no sooner than 4 d later: at most a fifth of a core.
-func (p *tcpProber) readUntil(ctx context.Context, l *link) ([]byte, error) {
-	deadline, _ := ctx.Deadline()
-	buf := make([]byte, 0, min(512, max(p.check.MaxBody, 1)))
-	var nextLook time.Time
-	seen := 0 // bytes that have been looked at
-	for {
-		buf = grow(buf, p.check.MaxBody)
-		until := deadline
-		if seen < len(buf) && nextLook.Before(deadline) {
-			until = nextLook
-		}
-		if err := l.raw.SetReadDeadline(until); err != nil {
-			return buf, err
-		}
-		if err := ctx.Err(); err != nil {
-			return buf, err // the deadline that a cancellation sets may have been overwritten
-		}
-		n, err := l.Read(buf[len(buf):cap(buf)])
-		buf = buf[:len(buf)+n]
-		full := len(buf) >= p.check.MaxBody
-		now := time.Now()
-		if len(buf) > seen && (err != nil || full || !now.Before(nextLook)) {
-			met, matchErr := p.met(buf)
-			if met || matchErr != nil {
-				return buf, matchErr
-			}
-			seen = len(buf)
-			nextLook = time.Now().Add(4 * time.Since(now))
-		}
-		switch {
-		case full:
-			return buf, errReplyTooLong
-		case err != nil && (!isTimeout(err) || ctx.Err() != nil || !time.Now().Before(deadline)):
-			return buf, err
-		}
-	}
-}
-
-// grow makes room in buf for more, up to limit bytes in all.
-func grow(buf []byte, limit int) []byte {
-	if len(buf) < cap(buf) {
-		return buf
-	}
-	bigger := make([]byte, len(buf), min(2*cap(buf), max(limit, 1)))
-	copy(bigger, buf)
-	return bigger
 }
 
 // met reports whether the reply so far is what was wanted.

@@ -72,6 +72,83 @@ func TestTCPProbeExpectsLiteralBytes(t *testing.T) {
 		"read from ADDR → \"ab \ufffd\", then closed (want \"\\x00\\xff\\x01\")")
 }
 
+// After a look at the reply that took long the next one waits; what comes in the meantime must still
+// be seen, whether silence or the end follows.
+func TestReplyIsSeenThatComesBetweenLooks(t *testing.T) {
+	const look = 10 * time.Millisecond
+	tests := []struct {
+		name  string
+		after func(net.Conn)
+		took  time.Duration // two looks, and in silence the pause between them
+	}{
+		{"silence", hang, look + 4*look + look},
+		{"end", func(net.Conn) {}, look + look},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				v := newVirtual()
+				v.set(address(1), func(c net.Conn) {
+					for _, s := range []string{"a", "y"} {
+						if _, err := io.WriteString(c, s); err != nil {
+							return
+						}
+					}
+					tt.after(c)
+				})
+				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+				defer cancel()
+				l, _, err := opener{dial: v.dial}.open(ctx, address(1), nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer l.close()
+				start, looks := time.Now(), 0
+				reply, err := readUntil(ctx, l, 100, func(b []byte) (bool, error) {
+					looks++
+					time.Sleep(look)
+					return strings.HasSuffix(string(b), "y"), nil
+				})
+				if string(reply) != "ay" || err != nil || looks != 2 || time.Since(start) != tt.took {
+					t.Errorf("got %q %v after %d looks in %v, want the reply after 2 in %v",
+						reply, err, looks, time.Since(start), tt.took)
+				}
+			})
+		})
+	}
+}
+
+// A peer that drips must not cost a look per byte.
+func TestLooksAtADrippedReplyArePaced(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		v := newVirtual()
+		v.set(address(1), func(c net.Conn) {
+			for {
+				if _, err := io.WriteString(c, "x"); err != nil {
+					return
+				}
+				time.Sleep(time.Millisecond)
+			}
+		})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		l, _, err := opener{dial: v.dial}.open(ctx, address(1), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.abort()
+		looks := 0
+		_, err = readUntil(ctx, l, 4096, func([]byte) (bool, error) {
+			looks++
+			time.Sleep(10 * time.Millisecond)
+			return false, nil
+		})
+		if !isTimeout(err) || looks < 15 || looks > 21 {
+			t.Errorf("%d looks of 10 ms within a second (%v), want a fifth of the time", looks, err)
+		}
+	})
+}
+
 // A probe that only connects must leave nothing in TIME_WAIT, so it ends with RST.
 func TestConnectProbeEndsWithReset(t *testing.T) {
 	ended := make(chan error, 1)
