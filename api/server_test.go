@@ -145,10 +145,11 @@ func TestCloseWaits(t *testing.T) {
 	}{{"answer ends", true}, {"answer hangs", false}}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			entered, release := make(chan struct{}), make(chan struct{})
+			entered, release, left := make(chan struct{}), make(chan struct{}), make(chan struct{})
 			running, checks := healthy()
 			s := New(Options{Running: running, Checks: checks, Socket: filepath.Join(t.TempDir(), "s"), Log: quiet(),
 				Metrics: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					defer close(left)
 					close(entered)
 					select {
 					case <-release:
@@ -181,6 +182,12 @@ func TestCloseWaits(t *testing.T) {
 			}
 			if err := <-closed; (err == nil) != tt.inTime {
 				t.Errorf("close: got %v", err)
+			}
+			// The client would wait twice as long before it gave up.
+			select {
+			case <-left:
+			case <-time.After(5 * time.Second):
+				t.Error("the connection was not cut")
 			}
 			if err := <-answered; (err == nil) != tt.inTime {
 				t.Errorf("answer: got %v", err)

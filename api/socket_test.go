@@ -74,7 +74,14 @@ func TestSocketLeavesOthersAlone(t *testing.T) {
 	if err := os.WriteFile(file, []byte("precious"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	datagrams := filepath.Join(dir, "datagrams.sock")
+	packets, err := net.ListenPacket("unixgram", datagrams)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer packets.Close()
 	tests := []struct{ name, path, want string }{
+		{"another kind of socket", datagrams, "not certain that nobody uses it"},
 		{"somebody answers", used, "in use by a running process"},
 		{"not a socket", file, "is not a socket"},
 		{"too long", filepath.Join(dir, strings.Repeat("x", 120)), "choose a shorter path"},

@@ -179,6 +179,9 @@ func TestReload(t *testing.T) {
 	if got := r.Process(); got.Generation != 2 || got.Digest != r.plane.applied[0].Digest || got.Digest == "" {
 		t.Errorf("got %+v after a reload", got)
 	}
+	if s := r.registry.ReloadStatus(); !s.LastOK || s.Succeeded != 2 || s.Generation != 2 {
+		t.Errorf("telemetry says %+v", s)
+	}
 	if got := r.level.String(); got != "debug" {
 		t.Errorf("log level: got %s, want debug", got)
 	}
@@ -206,6 +209,9 @@ func TestReloadRefused(t *testing.T) {
 			}
 			if got := r.Process(); got.Generation != before.Generation || got.Digest != before.Digest {
 				t.Errorf("got %+v, want it unchanged from %+v", got, before)
+			}
+			if s := r.registry.ReloadStatus(); s.LastOK || s.Failed != 1 || s.Generation != before.Generation {
+				t.Errorf("telemetry says %+v", s)
 			}
 			if !strings.Contains(r.log.String(), "reload refused") {
 				t.Errorf("the log does not say it: %s", r.log)

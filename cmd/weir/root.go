@@ -29,7 +29,7 @@ Exit codes: 0 fine, 1 invalid or not ready, 2 usage, 3 daemon unreachable, 4 ref
 	root.AddCommand(
 		newRun(), newCheck(), newSchema(), newReload(),
 		newStatus(), newHealth(),
-		newDemo(),
+		newSimulate(), newDemo(),
 		newVersion(), newCompletion(),
 	)
 	return root
