@@ -8,10 +8,11 @@ const maxSlots = 1 << 16
 const onePick = 1 << 24
 
 // schedule lays out a cycle in which number i has turns[i] slots. Every entry of turns is at least
-// 1 and their sum at most maxSlots. It solves Tijdeman's chairman assignment problem: turn j of i may
-// not begin before the ideal count of i passes j-1 and should be over when that reaches j; of the
-// turns that may have a slot, the one with the earliest deadline gets it. From zero credit no turn
-// misses its deadline, so every prefix of the cycle is within one slot of the ideal.
+// 1 and their sum at most maxSlots. It is Tijdeman's solution of the chairman assignment problem
+// (Discrete Mathematics 32, 1980): with δ = 1/(2n-2), turn j of i may not end before the ideal count
+// of i reaches j-1+δ and has to be over when that reaches j-δ; of the turns that may have a slot, the
+// one with the earliest deadline gets it. From zero credit no turn misses its deadline, so every
+// prefix of the cycle is within 1-δ slots of the ideal, which is the best that can be had.
 //
 // credit[i], in 1/onePick, is how far i is behind its ideal (positive) or ahead of it (negative) when
 // the cycle begins; nil means that nobody is. Credits shift the windows and so the order. They do
@@ -39,8 +40,8 @@ func schedule(turns []int, credit []int64) []uint16 {
 type scheduler struct {
 	turns    []int
 	credit   []int64
+	margin   int64    // δ, in 1/onePick
 	given    []int    // turns that have been announced, by number
-	begin    []int64  // slot at which the next turn to be announced may begin
 	releases []int32  // by slot: first of the list of those whose turn may begin there; -1: none
 	rest     []int32  // by number: next in its list
 	deadline []uint32 // of the announced turn
@@ -59,7 +60,7 @@ func newScheduler(turns []int, credit []int64) *scheduler {
 		turns:    turns,
 		credit:   credit,
 		given:    make([]int, len(turns)),
-		begin:    make([]int64, len(turns)),
+		margin:   onePick / int64(max(2*len(turns)-2, 1)),
 		releases: make([]int32, length),
 		rest:     make([]int32, len(turns)),
 		deadline: make([]uint32, len(turns)),
@@ -69,35 +70,31 @@ func newScheduler(turns []int, credit []int64) *scheduler {
 		s.releases[slot] = -1
 	}
 	for i := range turns {
-		s.begin[i], _ = s.crossing(i, 0)
 		s.announce(i, 0)
 	}
 	return s
 }
 
-// crossing is the position in the cycle at which the ideal count of i reaches count, rounded down
-// and up.
-func (s *scheduler) crossing(i, count int) (floor, ceil int64) {
-	numerator := (int64(count)*onePick - s.credit[i]) * int64(len(s.releases))
+// crossing is the first slot at whose beginning the ideal count of i has reached count, in
+// 1/onePick.
+func (s *scheduler) crossing(i int, count int64) int64 {
+	numerator := (count - s.credit[i]) * int64(len(s.releases))
 	denominator := int64(s.turns[i]) * onePick
-	floor = numerator / denominator
-	remainder := numerator - floor*denominator
-	if remainder < 0 {
-		floor--
+	slot := numerator / denominator // towards zero
+	if numerator > slot*denominator {
+		slot++
 	}
-	if remainder == 0 {
-		return floor, floor
-	}
-	return floor, floor + 1
+	return slot
 }
 
 // announce puts the next turn of i into the list of the slot at which it may begin, from on.
 func (s *scheduler) announce(i, from int) {
+	length := int64(len(s.releases))
+	begin := s.crossing(i, int64(s.given[i])*onePick+s.margin) - 1
 	s.given[i]++
-	begin := min(max(s.begin[i], int64(from)), int64(len(s.releases))-1)
-	next, deadline := s.crossing(i, s.given[i])
-	s.begin[i] = next
-	s.deadline[i] = uint32(min(max(deadline, 0), int64(len(s.releases))))
+	deadline := s.crossing(i, int64(s.given[i])*onePick-s.margin)
+	s.deadline[i] = uint32(min(max(deadline, 0), length))
+	begin = min(max(begin, int64(from)), length-1)
 	s.rest[i] = s.releases[begin]
 	s.releases[begin] = int32(i)
 }

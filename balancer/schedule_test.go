@@ -6,7 +6,7 @@ import (
 )
 
 // checkCycle fails unless the cycle has exactly turns[i] slots of each and every prefix is within
-// one slot of the ideal.
+// 1-1/(2n-2) slots of the ideal.
 func checkCycle(t *testing.T, turns []int, cycle []uint16) {
 	t.Helper()
 	length := 0
@@ -20,10 +20,11 @@ func checkCycle(t *testing.T, turns []int, cycle []uint16) {
 	for slot, i := range cycle {
 		taken[i]++
 		for n, w := range turns {
-			// |taken - w/length × prefix| < 1, in whole numbers.
-			if off := taken[n]*length - w*(slot+1); off >= length || off <= -length {
-				t.Fatalf("turns %v: after %d slots %d has %d, want within one of %d/%d",
-					turns, slot+1, n, taken[n], w*(slot+1), length)
+			// |taken - w/length × prefix| ≤ 1-1/(2n-2), in whole numbers.
+			parts := max(2*len(turns)-2, 1)
+			if off := abs(taken[n]*length - w*(slot+1)); off*parts > length*(parts-1) {
+				t.Fatalf("turns %v: after %d slots %d has %d, want within %d/%d of %d/%d",
+					turns, slot+1, n, taken[n], parts-1, parts, w*(slot+1), length)
 			}
 		}
 	}
@@ -33,6 +34,8 @@ func checkCycle(t *testing.T, turns []int, cycle []uint16) {
 		}
 	}
 }
+
+func abs(n int) int { return max(n, -n) }
 
 func TestScheduleIsExactAndWithinOnePick(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
