@@ -30,7 +30,7 @@ func short() Options {
 		Contestants: []string{Floor},
 		Rounds:      2,
 		Warmup:      5 * time.Millisecond,
-		Duration:    50 * time.Millisecond,
+		Duration:    300 * time.Millisecond,
 		Connections: 3,
 		Backends:    2,
 		Self:        os.Args[0],
