@@ -68,8 +68,8 @@ fmt: ## format the code
 
 .PHONY: fmt-check
 fmt-check: ## fail if some file is not formatted
-	@diff=$$(gofmt -s -d $$(git ls-files -co --exclude-standard '*.go')); \
-	if [ -n "$$diff" ]; then echo "$$diff"; echo "not formatted: run 'make fmt'"; exit 1; fi
+	@if ! diff=$$(gofmt -s -d $$(git ls-files -co --exclude-standard '*.go')) || [ -n "$$diff" ]; then \
+		echo "$$diff"; echo "not formatted: run 'make fmt'"; exit 1; fi
 
 .PHONY: vet
 vet: ## go vet
