@@ -39,8 +39,8 @@ e2e: deps ## run the black-box tests of the built binary
 	$(GO) test -count=1 $(E2E)
 
 .PHONY: fuzz
-fuzz: ## fuzz every target for FUZZTIME (30s)
-	@GO='$(GO)' .ci/fuzz $(FUZZTIME)
+fuzz: ## fuzz every target for FUZZTIME (30s), or those of PKG
+	@GO='$(GO)' .ci/fuzz $(FUZZTIME) $(PKG)
 
 .PHONY: bench
 bench: build ## compare weir with haproxy and nginx: CPU per request, latency; BENCHFLAGS are passed on
