@@ -1,0 +1,19 @@
+// Package proxy is the running data plane: it binds listeners, holds pools, and keeps both in step
+// with a configuration. The work on a connection is done by the packages below it.
+//
+// The nouns: a [Server] owns everything; a listener (listener.go) is an address that accepts, with
+// an exchange.Clients that serves; a pool is an exchange.Pool, which holds the balancer's pool. A
+// configuration comes into force in three steps (apply.go): prepare does all that can fail, which
+// is binding, reading certificates and compiling expressions, and changes nothing; commit cannot
+// fail and swaps; what was replaced then drains. Pools, backends and listeners are matched by name,
+// so that what did not change keeps its health, ramp, counters and connections.
+//
+// Verdicts of health checks come in from the monitor's goroutines (health.go) and are reported to
+// the balancer, which publishes a new snapshot; exchanges meet it at their next pick. Failed
+// connects of live traffic go the other way, to the monitor. The steward (steward.go) is the one
+// goroutine with a clock: it advances slow starts and closes connections that have been idle for
+// too long.
+//
+// Start, Apply and Shutdown are called by one goroutine at a time; everything else may be called
+// from any. Shutdown waits for every goroutine that the server has started.
+package proxy

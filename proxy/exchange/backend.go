@@ -1,0 +1,117 @@
+package exchange
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"time"
+
+	"weir/proxy/wire"
+)
+
+// errTLS marks a failed handshake with a backend.
+var errTLS = errors.New("tls handshake")
+
+// backendConn is a connection to a backend: plain, or TLS over the same kind of socket. It belongs
+// to one exchange at a time, or to its peer while it is idle.
+type backendConn struct {
+	peer   *peer
+	wire   *wire.Conn
+	tls    *tls.Conn // nil: plain
+	side   *tlsSide
+	usedAt int64
+	reused bool
+}
+
+// exchange sends a request and receives the first bytes that come back. See wire.Conn.Exchange.
+func (c *backendConn) exchange(request, p []byte, due int64) (int, error) {
+	if c.tls == nil {
+		return c.wire.Exchange(request, p, due)
+	}
+	if err := c.write(request, time.Duration(max(due-wire.Now(), 1))); err != nil {
+		return 0, err
+	}
+	return c.read(p, due)
+}
+
+// read receives at most len(p) bytes before due (0: without bound).
+func (c *backendConn) read(p []byte, due int64) (int, error) {
+	if c.tls == nil {
+		return c.wire.Read(p, due)
+	}
+	c.side.readDue = due
+	n, err := c.tls.Read(p)
+	if n > 0 {
+		return n, nil // an error that came with data comes again
+	}
+	return 0, err
+}
+
+// write sends all of p; it fails when nothing could be sent for idle (0: without bound).
+func (c *backendConn) write(p []byte, idle time.Duration) error {
+	if c.tls == nil {
+		return c.wire.Write(p, idle)
+	}
+	c.side.writeIdle = idle
+	_, err := c.tls.Write(p)
+	return err
+}
+
+// alive reports whether an idle connection is still usable. Under TLS unread bytes are usual
+// (session tickets), so only the end of the stream counts.
+func (c *backendConn) alive() bool {
+	if c.tls == nil {
+		return c.wire.Alive()
+	}
+	return c.wire.Open()
+}
+
+// close gives the connection up. Errors are of no consequence: nothing more was promised to the
+// other side.
+func (c *backendConn) close() {
+	if c.tls != nil {
+		c.side.writeIdle = time.Millisecond // the alert is a courtesy: one try
+		_ = c.tls.Close()
+	} else {
+		_ = c.wire.Close()
+	}
+	c.peer.stats.ConnectionClosed()
+}
+
+// handshake turns the connection into TLS within timeout (0: without bound).
+func (c *backendConn) handshake(config *tls.Config, timeout time.Duration) error {
+	c.side = &tlsSide{conn: c.wire, readDue: wire.After(wire.Now(), timeout), writeIdle: timeout}
+	c.tls = tls.Client(c.side, config)
+	if err := c.tls.Handshake(); err != nil {
+		return fmt.Errorf("%w: %w", errTLS, err)
+	}
+	return nil
+}
+
+// tlsSide is the transport that crypto/tls sees. Deadlines are fields because they are lazy below.
+type tlsSide struct {
+	conn      *wire.Conn
+	readDue   int64
+	writeIdle time.Duration
+}
+
+var _ net.Conn = (*tlsSide)(nil)
+
+func (s *tlsSide) Read(p []byte) (int, error) { return s.conn.Read(p, s.readDue) }
+
+func (s *tlsSide) Write(p []byte) (int, error) {
+	if err := s.conn.Write(p, s.writeIdle); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
+func (s *tlsSide) Close() error                { return s.conn.Close() }
+func (s *tlsSide) LocalAddr() net.Addr         { return net.TCPAddrFromAddrPort(s.conn.Local()) }
+func (s *tlsSide) RemoteAddr() net.Addr        { return net.TCPAddrFromAddrPort(s.conn.Remote()) }
+func (s *tlsSide) SetDeadline(time.Time) error { return os.ErrNoDeadline }
+
+func (s *tlsSide) SetReadDeadline(time.Time) error  { return os.ErrNoDeadline }
+func (s *tlsSide) SetWriteDeadline(time.Time) error { return os.ErrNoDeadline }

@@ -1,0 +1,353 @@
+package exchange
+
+import (
+	"net/netip"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"go.uber.org/zap"
+
+	"weir/proxy/http1"
+	"weir/proxy/message"
+	"weir/proxy/wire"
+	"weir/telemetry"
+)
+
+const (
+	// idleLook is how long after the last response an idle connection is received from once more: a
+	// FIN that came with the last request has no edge of its own.
+	idleLook = time.Second
+
+	lingerBytes = 256 << 10
+	lingerTime  = 2 * time.Second
+)
+
+// The states of a client connection, as those who drain see it.
+const (
+	stateIdle uint32 = iota
+	stateBusy
+	stateClosing
+)
+
+// verdict is why the callback of a client's socket gave up its turn.
+type verdict uint8
+
+const (
+	verdictNone    verdict = iota
+	verdictPartial         // a head is incomplete: from now on there is a time-out for it
+	verdictBody            // the request at hand has a body that is still to come
+	verdictClose           // nothing more will be served
+)
+
+// ending is how a connection is closed.
+type ending uint8
+
+const (
+	endClose  ending = iota
+	endLinger        // the client may still be sending: let it read the response first
+	endAbort         // a response was cut off, and only a reset shows that
+)
+
+// client is one client connection. It belongs to the goroutine that runs it, but for the fields
+// that are atomic.
+type client struct {
+	set   *Clients
+	conn  *wire.Conn
+	stats *telemetry.Listener
+	shard telemetry.Shard
+	src   netip.AddrPort
+
+	state  atomic.Uint32
+	gone   atomic.Bool                 // the client left, or the process stops: whatever waits is over
+	active atomic.Pointer[backendConn] // in use by the exchange
+
+	work      *work // nil while idle
+	verdict   verdict
+	ending    ending
+	closing   bool
+	served    int
+	idleSince int64
+	headSince int64 // when the incomplete head began; 0: there is none
+
+	onReadable func(fd uintptr) bool
+	onGone     func()
+}
+
+// work is the memory of a connection that is not idle.
+type work struct {
+	in         *wire.Buffer // from the client: [start, end) is unread
+	start, end int
+	seen       int          // bytes of an incomplete head that have been looked at
+	back       *wire.Buffer // from the backend
+	out        []byte
+	req, res   message.Head
+	x          exchange
+}
+
+var works = sync.Pool{New: func() any { return &work{out: make([]byte, 0, 4<<10)} }}
+
+func newClient(s *Clients, conn *wire.Conn, stats *telemetry.Listener, shard telemetry.Shard) *client {
+	c := &client{set: s, conn: conn, stats: stats, shard: shard, src: conn.Remote(), idleSince: wire.Now()}
+	c.onReadable, c.onGone = c.readable, c.leave
+	stats.ConnectionOpened(shard)
+	return c
+}
+
+// run serves the connection to its end.
+func (c *client) run() {
+	defer c.set.forget(c)
+	defer c.finish()
+	defer c.recovered()
+	if c.set.draining.Load() && c.state.CompareAndSwap(stateIdle, stateClosing) {
+		return
+	}
+	if c.conn.Arm(c.idleSince+int64(idleLook)) != nil {
+		return
+	}
+	for {
+		c.verdict = verdictNone
+		switch err := c.conn.Serve(c.onReadable); {
+		case err == wire.ErrTimeout:
+			if !c.tick(wire.Now()) {
+				return
+			}
+		case err != nil || c.verdict == verdictClose:
+			return
+		case c.verdict == verdictPartial:
+			if c.conn.Rearm(wire.After(c.headSince, c.set.site.Load().timeouts.Header)) != nil {
+				return
+			}
+		case c.verdict == verdictBody:
+			for c.verdict == verdictBody {
+				c.serveStreaming()
+				c.verdict = verdictNone
+				if c.closing || c.process() && c.verdict == verdictClose {
+					return
+				}
+			}
+		}
+	}
+}
+
+// recovered ends this connection, and only this one, on a defect of ours.
+func (c *client) recovered() {
+	if r := recover(); r != nil {
+		c.set.engine.Telemetry.Panic()
+		c.set.engine.Log.Error("panic while serving a connection; it was closed",
+			zap.Any("panic", r), zap.Stringer("client", c.src), zap.ByteString("stack", debug.Stack()))
+		c.abandon()
+		c.ending = endAbort
+	}
+}
+
+// finish closes the socket and returns the memory.
+func (c *client) finish() {
+	switch c.ending {
+	case endLinger:
+		_ = c.conn.Linger(lingerBytes, lingerTime)
+	case endAbort:
+		_ = c.conn.Abort()
+	default:
+		_ = c.conn.Close()
+	}
+	if c.work != nil {
+		c.putWork()
+	}
+	c.stats.ConnectionClosed(c.shard)
+}
+
+// readable is called by the poller's wait when the socket may have bytes. It serves every request
+// that is whole and returns false to wait for more; true gives up the turn, with a verdict.
+func (c *client) readable(fd uintptr) bool {
+	if c.work == nil && !c.wake() {
+		return c.end(endClose)
+	}
+	w := c.work
+	for {
+		if w.end == len(w.in.B) {
+			c.room()
+		}
+		n, e := wire.Recv(fd, w.in.B[w.end:])
+		if e == syscall.EAGAIN {
+			return c.rest()
+		}
+		if e != 0 || n == 0 {
+			return c.end(endClose)
+		}
+		w.end += n
+		drained := w.end < len(w.in.B)
+		if c.process() {
+			return true
+		}
+		if drained {
+			return c.rest()
+		}
+	}
+}
+
+// end notes how the connection is closed and gives up the turn.
+func (c *client) end(e ending) bool {
+	c.ending, c.verdict, c.closing = e, verdictClose, true
+	return true
+}
+
+// wake takes memory for a connection that is no longer idle; it fails if the connection is being
+// drained.
+func (c *client) wake() bool {
+	if !c.state.CompareAndSwap(stateIdle, stateBusy) {
+		return false
+	}
+	c.work = works.Get().(*work)
+	c.work.in = wire.GetBuffer(wire.SmallSize)
+	return true
+}
+
+// rest prepares the wait for more bytes.
+func (c *client) rest() bool {
+	w := c.work
+	if w.start < w.end {
+		if c.headSince != 0 {
+			return false // its deadline is set
+		}
+		c.headSince = wire.Now()
+		c.verdict = verdictPartial
+		return true
+	}
+	c.putWork()
+	c.state.Store(stateIdle)
+	if c.set.draining.Load() {
+		return c.end(endClose)
+	}
+	if c.conn.Arm(c.idleSince+int64(idleLook)) != nil {
+		return c.end(endClose)
+	}
+	return false
+}
+
+func (c *client) putWork() {
+	w := c.work
+	c.work = nil
+	w.in.Put()
+	w.in, w.start, w.end, w.seen = nil, 0, 0, 0
+	if w.back != nil {
+		w.back.Put()
+		w.back = nil
+	}
+	if cap(w.out) > 2*wire.SmallSize {
+		w.out = make([]byte, 0, 4<<10)
+	}
+	works.Put(w)
+}
+
+// room makes space behind the bytes of an incomplete head.
+func (c *client) room() {
+	w := c.work
+	if w.start > 0 {
+		w.end = copy(w.in.B, w.in.B[w.start:w.end])
+		w.start = 0
+		return
+	}
+	larger := wire.GetBuffer(2 * len(w.in.B))
+	copy(larger.B, w.in.B[:w.end])
+	w.in.Put()
+	w.in = larger
+}
+
+// tick handles a read deadline of the client's socket. It returns false if the connection is over.
+func (c *client) tick(now int64) bool {
+	t := c.set.site.Load().timeouts
+	if c.work != nil {
+		due := wire.After(c.headSince, t.Header)
+		if due == 0 || now < due {
+			return c.conn.Rearm(due) == nil
+		}
+		c.refuse(errHeadTimeout)
+		return false
+	}
+	limit := t.Idle
+	if c.served == 0 {
+		limit = t.Header // it has yet to send anything
+	}
+	due := wire.After(c.idleSince, limit)
+	if due != 0 && now >= due {
+		return false
+	}
+	if look := c.idleSince + int64(idleLook); now < look && (due == 0 || look < due) {
+		due = look
+	}
+	return c.conn.Rearm(due) == nil
+}
+
+// process serves every whole request in the buffer. It returns true to give up the turn.
+func (c *client) process() bool {
+	w := c.work
+	for w.start < w.end {
+		site := c.set.site.Load()
+		if !c.worthParsing() {
+			return false
+		}
+		size, err := http1.ParseRequest(w.in.B[w.start:w.end], &w.req, site.limits)
+		if err != nil {
+			c.refuse(err.(*http1.Error))
+			return c.verdict == verdictClose
+		}
+		if size == 0 {
+			w.seen = w.end - w.start
+			return false
+		}
+		w.seen, c.headSince = 0, 0
+		w.start += size
+		c.begin(site, size)
+		if c.closing {
+			return true
+		}
+		if w.req.Chunked || w.req.ContentLength > int64(w.end-w.start) {
+			c.verdict = verdictBody
+			return true
+		}
+		body := w.in.B[w.start : w.start+int(max(w.req.ContentLength, 0))]
+		w.start += len(body)
+		c.serve(body)
+		if c.closing {
+			c.verdict = verdictClose
+			return true
+		}
+	}
+	w.start, w.end = 0, 0
+	return false
+}
+
+// worthParsing reports whether an incomplete head has grown by a line end, or beyond a limit, since
+// it was last parsed, so that a head that drips in costs a parse per line and not one per byte.
+func (c *client) worthParsing() bool {
+	w := c.work
+	fresh := w.in.B[w.start+w.seen : w.end]
+	if w.seen == 0 || len(fresh) == 0 {
+		return len(fresh) > 0
+	}
+	for _, b := range fresh {
+		if b == '\n' {
+			return true
+		}
+	}
+	size, limit := w.end-w.start, c.set.site.Load().limits
+	w.seen = size
+	return (limit.Header > 0 && size >= limit.Header) || (limit.Target > 0 && size >= limit.Target)
+}
+
+// leave is called when the client is gone: what the exchange waits for is over.
+func (c *client) leave() {
+	c.gone.Store(true)
+	if b := c.active.Load(); b != nil {
+		b.wire.Shutdown()
+	}
+}
+
+// stop ends the connection from outside, whatever it is doing.
+func (c *client) stop() {
+	c.leave()
+	c.conn.Shutdown()
+}

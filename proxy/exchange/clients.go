@@ -1,0 +1,86 @@
+package exchange
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"weir/proxy/wire"
+	"weir/telemetry"
+)
+
+// Clients serves the client connections of one listener.
+type Clients struct {
+	engine *Engine
+	site   atomic.Pointer[Site]
+	count  atomic.Int64
+	wg     sync.WaitGroup
+
+	draining atomic.Bool
+
+	mu    sync.Mutex
+	conns map[*client]struct{}
+}
+
+// NewClients makes a Clients that follows site until SetSite replaces it.
+func (e *Engine) NewClients(site *Site) *Clients {
+	c := &Clients{engine: e, conns: map[*client]struct{}{}}
+	c.site.Store(site)
+	return c
+}
+
+// SetSite replaces the configuration: from now on, for every request whose head is parsed.
+func (s *Clients) SetSite(site *Site) { s.site.Store(site) }
+
+// Count is the number of connections.
+func (s *Clients) Count() int { return int(s.count.Load()) }
+
+// Serve takes over an accepted connection and serves it in a goroutine of its own.
+func (s *Clients) Serve(conn *wire.Conn) {
+	site := s.site.Load()
+	if n := s.count.Add(1); site.maxConns > 0 && n > site.maxConns {
+		s.count.Add(-1)
+		site.connStats.Rejected(telemetry.RejectMaxConnections)
+		_ = conn.Close()
+		return
+	}
+	c := newClient(s, conn, site.connStats, s.engine.Telemetry.NextShard())
+	s.mu.Lock()
+	s.conns[c] = struct{}{}
+	s.mu.Unlock()
+	s.wg.Add(1)
+	go c.run()
+}
+
+func (s *Clients) forget(c *client) {
+	s.mu.Lock()
+	delete(s.conns, c)
+	s.mu.Unlock()
+	s.count.Add(-1)
+	s.wg.Done()
+}
+
+// Drain lets the connections come to an end: idle ones are closed, the others after the response
+// that they are waiting for, which says so.
+func (s *Clients) Drain() {
+	s.draining.Store(true)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.conns {
+		if c.state.CompareAndSwap(stateIdle, stateClosing) {
+			c.conn.Shutdown()
+		}
+	}
+}
+
+// Stop ends every connection at once.
+func (s *Clients) Stop() {
+	s.draining.Store(true)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.conns {
+		c.stop()
+	}
+}
+
+// Wait returns when every connection has ended. No connection may be added any more.
+func (s *Clients) Wait() { s.wg.Wait() }

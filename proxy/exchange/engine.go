@@ -1,0 +1,32 @@
+package exchange
+
+import (
+	"sync/atomic"
+
+	"go.uber.org/zap"
+
+	"weir/balancer"
+	"weir/proxy/wire"
+	"weir/telemetry"
+)
+
+// Engine is what all exchanges of a process share.
+type Engine struct {
+	Log       *zap.Logger
+	Telemetry *telemetry.Registry
+	Watcher   *wire.Watcher
+
+	// ConnectFailed is told of every backend that could not be connected to. It must not block.
+	ConnectFailed func(pool string, b *balancer.Backend, err error)
+
+	// AccessLog is nil while there is none.
+	AccessLog atomic.Pointer[telemetry.AccessLog]
+}
+
+// accessLog returns the access log if lines are wanted.
+func (e *Engine) accessLog() *telemetry.AccessLog {
+	if l := e.AccessLog.Load(); l != nil && l.Enabled() {
+		return l
+	}
+	return nil
+}

@@ -1,0 +1,469 @@
+package exchange
+
+import (
+	"net/netip"
+	"time"
+
+	"weir/balancer"
+	"weir/proxy/message"
+	"weir/proxy/wire"
+	"weir/telemetry"
+)
+
+// gonePatience is how long a backend may take before the client's socket is watched, so that a
+// client that leaves ends the exchange. Fast responses do without the system calls of a watch.
+const gonePatience = int64(100 * time.Millisecond)
+
+// exchange is one request and its response.
+type exchange struct {
+	site     *Site
+	target   *Target // nil: no route
+	settings *settings
+
+	method  telemetry.Method
+	started int64 // when its head was complete
+	sent    int64 // when the last byte of the request was sent; 0: it has not been
+	headReq bool  // HEAD
+	close   bool  // the client's connection ends with this response
+
+	tried    balancer.Tried
+	attempts int
+	leased   bool
+	lease    balancer.Lease
+	backend  *backendConn
+	fresh    bool // a stale connection was met: use a new one
+
+	upload *upload // nil: the request was whole
+
+	answer  int // status of the backend's response; 0: there was none
+	status  int // of the response that went to the client; 0: none did
+	outcome telemetry.Outcome
+	reason  string // of an outcome that is not ok
+	in, out int64  // bytes from and to the client
+	counted int64  // of out: those that the telemetry has already
+	queue   int64  // ns
+	connect int64  // ns
+	first   int64  // ns, kept for the access log only
+}
+
+// begin prepares the exchange for the request in work.req, whose head took size bytes. It refuses
+// what its head alone shows to be too much.
+func (c *client) begin(site *Site, size int) {
+	req, x := &c.work.req, &c.work.x
+	*x = exchange{
+		site: site, started: wire.Now(), method: telemetry.ParseMethod(req.Method),
+		headReq: string(req.Method) == "HEAD", in: int64(size),
+	}
+	c.served++
+	x.close = req.Close || (req.Minor == 0 && !req.KeepAlive) ||
+		(site.requests > 0 && c.served >= site.requests) || c.set.draining.Load()
+	if site.maxBody > 0 && req.ContentLength > site.maxBody {
+		c.fail(errBodyTooLarge)
+	}
+}
+
+// serve exchanges a request whose body is whole for a response.
+func (c *client) serve(body []byte) {
+	w := c.work
+	x := &w.x
+	x.in += int64(len(body))
+	if !c.route() {
+		return
+	}
+	c.buildRequest()
+	w.out = append(w.out, body...)
+	request := w.out
+	for c.acquire() {
+		n, err := c.roundTrip(request)
+		if err == nil {
+			c.respond(n)
+			return
+		}
+		if !c.retryAfter(err) {
+			return
+		}
+	}
+}
+
+// route finds the target and says what is to be forwarded of the head.
+func (c *client) route() bool {
+	req, x := &c.work.req, &c.work.x
+	target, ok := x.site.routes.Match(req)
+	if !ok {
+		c.fail(errNoRoute)
+		return false
+	}
+	x.target, x.settings = target, target.pool.settings.Load()
+	req.StripHopByHop()
+	return true
+}
+
+// flow describes the request to the balancer.
+func (c *client) flow() balancer.Flow {
+	x := &c.work.x
+	f := balancer.Flow{Src: c.src, Proto: balancer.TCP}
+	if len(x.site.trust) > 0 && x.site.trusts(c.src.Addr()) {
+		if a, ok := clientOf(&c.work.req, x.site); ok {
+			f.Src = netip.AddrPortFrom(a, c.src.Port())
+		}
+	}
+	if x.settings.hashesDst {
+		f.Dst = c.conn.Local()
+	}
+	return f
+}
+
+// acquire picks a backend and gets a connection to it, trying the next one when that fails. False:
+// the exchange is over, the client has its answer.
+func (c *client) acquire() bool {
+	x := &c.work.x
+	for {
+		if !x.leased && !c.pick() {
+			return false
+		}
+		err := c.connect()
+		if err == nil {
+			c.active.Store(x.backend)
+			if c.gone.Load() {
+				c.lost(telemetry.OutcomeClientClosed)
+				return false
+			}
+			return true
+		}
+		c.connectFailed(err)
+		if x.attempts > x.settings.attempts || !x.settings.onConnect {
+			c.fail(connectError(err))
+			return false
+		}
+		x.target.pool.stats.Retry(telemetry.RetryConnectFailure)
+	}
+}
+
+// pick takes a lease on a backend that has not been tried. While no backend has had its first
+// verdict it waits for one.
+func (c *client) pick() bool {
+	x := &c.work.x
+	pool := x.target.pool.Balancer
+	lease, err := pool.Acquire(c.flow(), &x.tried)
+	if err == balancer.ErrChecking {
+		lease, err = c.awaitVerdict()
+	}
+	if err != nil {
+		switch {
+		case x.tried.Len() > 0:
+			c.fail(errTriedAll)
+		case err == balancer.ErrNoCapacity:
+			c.fail(errNoCapacity)
+		case err == balancer.ErrChecking:
+			c.fail(errQueueTimeout)
+		default:
+			c.fail(errNoBackendUp)
+		}
+		return false
+	}
+	x.lease, x.leased = lease, true
+	x.attempts++
+	return true
+}
+
+// awaitVerdict waits in the queue until the pool has a backend to offer.
+func (c *client) awaitVerdict() (balancer.Lease, error) {
+	x := &c.work.x
+	since := wire.Now()
+	defer func() { x.queue += wire.Now() - since }()
+	pool := x.target.pool.Balancer
+	var expired <-chan time.Time
+	if d := x.settings.timeouts.Queue; d > 0 {
+		t := time.NewTimer(d)
+		defer t.Stop()
+		expired = t.C
+	}
+	gone, unwatch := c.watchQueue()
+	defer unwatch()
+	for {
+		replaced := pool.Snapshot().Replaced()
+		lease, err := pool.Acquire(c.flow(), &x.tried)
+		if err != balancer.ErrChecking {
+			return lease, err
+		}
+		select {
+		case <-replaced:
+		case <-expired:
+			return balancer.Lease{}, balancer.ErrChecking
+		case <-gone:
+			return balancer.Lease{}, balancer.ErrChecking
+		}
+	}
+}
+
+// watchQueue tells when the client leaves while it waits in the queue.
+func (c *client) watchQueue() (gone <-chan struct{}, unwatch func()) {
+	left := make(chan struct{})
+	id, err := c.set.engine.Watcher.Watch(c.conn, func() {
+		c.gone.Store(true)
+		close(left)
+	})
+	if err != nil {
+		return nil, func() {}
+	}
+	return left, func() { c.set.engine.Watcher.Unwatch(c.conn, id) }
+}
+
+// connect gives the exchange a connection to the backend of its lease.
+func (c *client) connect() error {
+	x := &c.work.x
+	p := x.lease.Backend().Peer().(*peer)
+	if !x.fresh {
+		// A request that must not be repeated goes on a connection that was seen alive.
+		if b := p.take(x.started, !c.repeatable()); b != nil {
+			b.reused = true
+			x.backend = b
+			p.stats.Reused(c.shard)
+			return nil
+		}
+	}
+	since := wire.Now()
+	b, err := p.dial(x.settings)
+	x.connect += wire.Now() - since
+	if err != nil {
+		return err
+	}
+	x.backend = b
+	return nil
+}
+
+// connectFailed gives the lease back and tells the world.
+func (c *client) connectFailed(err error) {
+	x := &c.work.x
+	b := x.lease.Backend()
+	b.Peer().(*peer).stats.ConnectError(telemetry.ConnectReasonOf(err))
+	x.lease.Release()
+	x.leased = false
+	x.tried.Add(b)
+	if f := c.set.engine.ConnectFailed; f != nil {
+		f(x.target.pool.Balancer.Name(), b, err)
+	}
+}
+
+// repeatable reports whether the request may be sent a second time after a first one may have
+// arrived: idempotent methods (RFC 9110, section 9.2.2) whose body is at hand.
+func (c *client) repeatable() bool {
+	if c.work.x.upload != nil {
+		return false
+	}
+	switch c.work.x.method {
+	case telemetry.MethodGet, telemetry.MethodHead, telemetry.MethodOptions, telemetry.MethodTrace,
+		telemetry.MethodPut, telemetry.MethodDelete:
+		return true
+	}
+	return false
+}
+
+// retryAfter decides what follows on a round trip that failed before the first byte of a response.
+// True: there may be another one.
+func (c *client) retryAfter(err error) bool {
+	x := &c.work.x
+	stale := x.backend.reused
+	c.dropBackend()
+	if c.gone.Load() {
+		c.lost(telemetry.OutcomeClientClosed)
+		return false
+	}
+	if err == wire.ErrTimeout {
+		c.fail(errBackendTimeout)
+		return false
+	}
+	if stale && c.repeatable() && !x.fresh {
+		// The backend closed an idle connection, as it may at any time: that says nothing about it,
+		// so the request goes to it again, once, on a new connection.
+		x.fresh = true
+		return true
+	}
+	if !x.settings.onReset || !c.repeatable() || x.attempts > x.settings.attempts {
+		c.fail(errBackendReset)
+		return false
+	}
+	pool := x.target.pool
+	if !pool.budget.allow(pool.Balancer, x.settings.budget, wire.Now()) {
+		c.fail(errBackendReset)
+		return false
+	}
+	b := x.lease.Backend()
+	b.Peer().(*peer).stats.Request(c.shard, 0, telemetry.OutcomeBackendReset)
+	x.lease.Release()
+	x.leased, x.fresh = false, false
+	x.tried.Add(b)
+	pool.stats.Retry(telemetry.RetryReset)
+	return true
+}
+
+// roundTrip sends the request and waits for the first bytes of the response, of which it returns
+// how many are in the buffer.
+func (c *client) roundTrip(request []byte) (int, error) {
+	w := c.work
+	x := &w.x
+	if w.back == nil {
+		w.back = wire.GetBuffer(wire.SmallSize)
+	}
+	x.sent = x.started
+	if x.attempts > 1 || x.connect != 0 || x.queue != 0 || x.fresh {
+		x.sent = wire.Now()
+	}
+	due := wire.After(x.sent, x.settings.timeouts.Response)
+	first := x.sent + gonePatience
+	if due != 0 && due < first {
+		first = due
+	}
+	n, err := x.backend.exchange(request, w.back.B, first)
+	if err == wire.ErrTimeout && first != due {
+		n, err = c.readWatched(w.back.B, due)
+	}
+	return n, err
+}
+
+// readWatched receives from the backend while the client's socket is watched: if the client leaves,
+// the backend's connection is shut down, and the read ends.
+func (c *client) readWatched(p []byte, due int64) (int, error) {
+	x := &c.work.x
+	id, err := c.set.engine.Watcher.Watch(c.conn, c.onGone)
+	if err != nil {
+		return x.backend.read(p, due)
+	}
+	n, err := x.backend.read(p, due)
+	c.set.engine.Watcher.Unwatch(c.conn, id)
+	return n, err
+}
+
+// readBackend receives more of a response before due (0: without bound), watching the client when
+// that takes long.
+func (c *client) readBackend(p []byte, due int64) (int, error) {
+	first := wire.Now() + gonePatience
+	if due != 0 && due < first {
+		first = due
+	}
+	n, err := c.work.x.backend.read(p, first)
+	if err == wire.ErrTimeout && first != due {
+		n, err = c.readWatched(p, due)
+	}
+	return n, err
+}
+
+// dropBackend closes the exchange's connection to the backend.
+func (c *client) dropBackend() {
+	x := &c.work.x
+	c.stopUpload()
+	if x.backend != nil {
+		c.active.Store(nil)
+		x.backend.close()
+		x.backend = nil
+	}
+}
+
+// done ends the exchange: the lease goes back, the books are written. It is called once.
+func (c *client) done() {
+	w := c.work
+	x := &w.x
+	now := wire.Now()
+	if x.backend != nil { // it is fit to be used again
+		c.active.Store(nil)
+		x.backend.peer.put(x.backend, now)
+		x.backend = nil
+	}
+	stats := x.site.noPool
+	if x.target != nil {
+		stats = x.target.stats
+	}
+	if x.leased {
+		x.lease.Backend().Peer().(*peer).stats.Request(c.shard, x.answer, x.outcome)
+		x.lease.Release()
+		x.leased = false
+	}
+	if x.outcome == telemetry.OutcomeOK && x.tried.Len() > 0 {
+		x.outcome = telemetry.OutcomeRetriedOK
+	}
+	stats.Done(c.shard, telemetry.Exchange{
+		Method: x.method, Status: x.status, Duration: time.Duration(now - x.started),
+		In: x.in, Out: x.out - x.counted, Outcome: x.outcome,
+	})
+	if l := c.set.engine.accessLog(); l != nil {
+		c.logAccess(l, now)
+	}
+	c.idleSince = now
+	if x.close {
+		c.closing, c.verdict = true, verdictClose
+	}
+}
+
+// abandon gives back whatever the exchange holds, without a word.
+func (c *client) abandon() {
+	if c.work == nil {
+		return
+	}
+	c.dropBackend()
+	if x := &c.work.x; x.leased {
+		x.lease.Release()
+		x.leased = false
+	}
+}
+
+// lost ends an exchange whose response cannot be delivered, or not to its end. The client sees it:
+// the connection is reset.
+func (c *client) lost(o telemetry.Outcome) {
+	x := &c.work.x
+	c.dropBackend()
+	x.outcome, x.close = o, true
+	c.ending = endAbort
+	c.done()
+}
+
+// logAccess writes the line of a finished exchange.
+func (c *client) logAccess(l *telemetry.AccessLog, now int64) {
+	w := c.work
+	x := &w.x
+	e := telemetry.Entry{
+		Time: wire.Time(x.started), Listener: x.site.name, Client: c.src,
+		Method: string(w.req.Method), Host: string(w.req.Authority), Target: string(w.req.Target),
+		Proto: protoNames[w.req.Minor], UserAgent: string(w.req.Lookup("user-agent")),
+		Status: x.status, In: x.in, Out: x.out,
+		Queue: time.Duration(x.queue), Connect: time.Duration(x.connect),
+		FirstByte: time.Duration(x.first), Total: time.Duration(now - x.started),
+		Attempts: x.attempts, Outcome: x.outcome, Reason: x.reason,
+	}
+	if x.target != nil {
+		e.Pool = x.target.pool.stats.Name()
+	}
+	if x.lease.Backend() != nil {
+		e.Backend = x.lease.Backend().Name()
+	}
+	l.Write(&e)
+}
+
+var protoNames = [2]string{"HTTP/1.0", "HTTP/1.1"}
+
+// clientOf is the client address that a trusted peer reports: the last entry of X-Forwarded-For
+// that is not itself a trusted proxy.
+func clientOf(h *message.Head, s *Site) (netip.Addr, bool) {
+	for i := len(h.Fields) - 1; i >= 0; i-- {
+		f := &h.Fields[i]
+		if f.Name != message.XForwardedFor {
+			continue
+		}
+		v := h.Value(f)
+		for len(v) > 0 {
+			entry := v
+			if j := lastComma(v); j >= 0 {
+				entry, v = v[j+1:], v[:j]
+			} else {
+				v = nil
+			}
+			a, ok := parseForwardedAddr(entry)
+			if !ok {
+				return netip.Addr{}, false
+			}
+			if !s.trusts(a) {
+				return a, true
+			}
+		}
+	}
+	return netip.Addr{}, false
+}

@@ -1,0 +1,99 @@
+package exchange
+
+import (
+	"bytes"
+	"net/netip"
+
+	"weir/config"
+	"weir/proxy/http1"
+	"weir/proxy/message"
+)
+
+// buildRequest writes the head that the backend gets into work.out.
+func (c *client) buildRequest() {
+	w := c.work
+	req, x := &w.req, &w.x
+	if x.upload == nil || req.Minor == 0 {
+		req.DropAll(message.Expect) // nothing is waited for: the body is here, or the client cannot wait
+	}
+	trusted := len(x.site.trust) > 0 && x.site.trusts(c.src.Addr())
+	if trusted {
+		c.appendTrusted()
+	} else {
+		req.DropForwarded()
+		w.out = http1.AppendRequest(w.out[:0], req)
+		w.out = c.appendForwarded(w.out, x.site.mode)
+	}
+	if len(req.Authority) == 0 {
+		// An HTTP/1.0 client may leave Host out, but HTTP/1.1 needs it: what it connected to.
+		w.out = append(w.out, "Host: "...)
+		w.out = c.conn.Local().AppendTo(w.out)
+		w.out = append(w.out, "\r\n"...)
+	}
+	w.out = append(w.out, "\r\n"...)
+}
+
+// appendForwarded writes the forwarding fields of a peer whose own are not believed.
+func (c *client) appendForwarded(dst []byte, mode config.ForwardedMode) []byte {
+	if mode != config.ForwardedRemove {
+		dst = append(dst, "X-Forwarded-For: "...)
+		dst = c.src.Addr().AppendTo(dst)
+		dst = append(dst, "\r\n"...)
+	}
+	dst = append(dst, "X-Forwarded-Proto: http\r\n"...)
+	return appendForwardedHost(dst, c.work.req.Authority)
+}
+
+func appendForwardedHost(dst, authority []byte) []byte {
+	if len(authority) == 0 {
+		return dst
+	}
+	return http1.AppendField(dst, "X-Forwarded-Host", authority)
+}
+
+// appendTrusted writes the head of a request from a trusted proxy: what it says of the protocol and
+// the host stays, and X-Forwarded-For follows the mode.
+func (c *client) appendTrusted() {
+	w := c.work
+	req := &w.req
+	mode := w.x.site.mode
+	if mode != config.ForwardedPreserve {
+		req.DropAll(message.XForwardedFor)
+	}
+	w.out = http1.AppendRequest(w.out[:0], req)
+	if mode == config.ForwardedAppend || mode == config.ForwardedReplace {
+		w.out = append(w.out, "X-Forwarded-For: "...)
+		if mode == config.ForwardedAppend {
+			for i := range req.Fields {
+				f := &req.Fields[i]
+				if f.Name == message.XForwardedFor && f.ValueEnd > f.Value {
+					w.out = append(w.out, req.Value(f)...)
+					w.out = append(w.out, ", "...)
+				}
+			}
+		}
+		w.out = c.src.Addr().AppendTo(w.out)
+		w.out = append(w.out, "\r\n"...)
+	}
+	if req.Lookup("x-forwarded-proto") == nil {
+		w.out = append(w.out, "X-Forwarded-Proto: http\r\n"...)
+	}
+	if req.Lookup("x-forwarded-host") == nil {
+		w.out = appendForwardedHost(w.out, req.Authority)
+	}
+}
+
+func lastComma(b []byte) int { return bytes.LastIndexByte(b, ',') }
+
+// parseForwardedAddr reads one entry of X-Forwarded-For: an address, or, as some proxies write it,
+// one with a port.
+func parseForwardedAddr(b []byte) (netip.Addr, bool) {
+	s := string(bytes.Trim(b, " \t"))
+	if a, err := netip.ParseAddr(s); err == nil {
+		return a.Unmap().WithZone(""), true
+	}
+	if ap, err := netip.ParseAddrPort(s); err == nil {
+		return ap.Addr().Unmap().WithZone(""), true
+	}
+	return netip.Addr{}, false
+}

@@ -1,0 +1,128 @@
+package exchange
+
+import (
+	"crypto/tls"
+	"sync"
+	"time"
+
+	"weir/balancer"
+	"weir/proxy/wire"
+	"weir/telemetry"
+)
+
+// peekAfter is how long a connection may have been idle before it is looked at before use. Below
+// that the chance of a connection that died is too small for a system call per request; requests
+// that cannot be repeated are never sent on a connection that was not looked at.
+const peekAfter = int64(time.Second)
+
+// peer holds the connections to one backend. The one used last is used first, so that surplus ones
+// age and are closed.
+type peer struct {
+	pool    *Pool
+	backend *balancer.Backend
+	stats   *telemetry.Backend
+
+	mu      sync.Mutex
+	idle    []*backendConn // oldest first
+	retired bool
+}
+
+var _ balancer.Peer = (*peer)(nil)
+
+// take returns an idle connection that is fit for use, or nil. With certain, it has been looked at.
+func (p *peer) take(now int64, certain bool) *backendConn {
+	for {
+		p.mu.Lock()
+		last := len(p.idle) - 1
+		if last < 0 {
+			p.mu.Unlock()
+			return nil
+		}
+		c := p.idle[last]
+		p.idle[last] = nil
+		p.idle = p.idle[:last]
+		p.mu.Unlock()
+		if (certain || now-c.usedAt > peekAfter) && !c.alive() {
+			c.close()
+			continue
+		}
+		return c
+	}
+}
+
+// put returns a connection that is in a state to be used again.
+func (p *peer) put(c *backendConn, now int64) {
+	c.usedAt = now
+	p.mu.Lock()
+	if !p.retired {
+		p.idle = append(p.idle, c)
+		c = nil
+	}
+	p.mu.Unlock()
+	if c != nil {
+		c.close()
+	}
+}
+
+// Retire closes the idle connections and makes every connection in use be closed after it.
+func (p *peer) Retire() {
+	p.mu.Lock()
+	p.retired = true
+	idle := p.idle
+	p.idle = nil
+	p.mu.Unlock()
+	for _, c := range idle {
+		c.close()
+	}
+}
+
+// Idle is the number of idle connections.
+func (p *peer) Idle() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.idle)
+}
+
+// sweep closes connections idle for longer than keep (0: without bound), all of them if the backend
+// is not usable.
+func (p *peer) sweep(now int64, keep time.Duration, usable bool) {
+	p.mu.Lock()
+	n := 0
+	for n < len(p.idle) && (!usable || (keep > 0 && now-p.idle[n].usedAt > int64(keep))) {
+		n++
+	}
+	old := append([]*backendConn(nil), p.idle[:n]...)
+	p.idle = append(p.idle[:0], p.idle[n:]...)
+	clear(p.idle[len(p.idle):cap(p.idle)])
+	p.mu.Unlock()
+	for _, c := range old {
+		c.close()
+	}
+}
+
+// dial opens a connection: TCP, then TLS if the pool has it.
+func (p *peer) dial(s *settings) (*backendConn, error) {
+	w, err := wire.Dial(p.backend.Address(), s.timeouts.Connect)
+	if err != nil {
+		return nil, err
+	}
+	c := &backendConn{peer: p, wire: w}
+	if s.tls != nil {
+		if err := c.handshake(p.tlsConfig(s.tls), s.timeouts.TLS); err != nil {
+			_ = w.Close()
+			return nil, err
+		}
+	}
+	p.stats.ConnectionOpened()
+	return c, nil
+}
+
+// tlsConfig fills in the name that is asked for and verified.
+func (p *peer) tlsConfig(c *tls.Config) *tls.Config {
+	if c.ServerName != "" {
+		return c
+	}
+	c = c.Clone()
+	c.ServerName = p.backend.Address().Addr().String()
+	return c
+}

@@ -1,0 +1,94 @@
+package exchange
+
+import (
+	"crypto/tls"
+	"sync/atomic"
+	"time"
+
+	"weir/balancer"
+	"weir/config"
+	"weir/telemetry"
+)
+
+// Pool is the data plane's side of a pool: the balancer's pool, the connections to its backends and
+// the settings that exchanges follow.
+type Pool struct {
+	Balancer *balancer.Pool
+
+	engine   *Engine
+	stats    *telemetry.Pool
+	settings atomic.Pointer[settings]
+	budget   budget
+}
+
+// settings are the parts of a pool's configuration that an exchange looks at; they change as a
+// whole.
+type settings struct {
+	timeouts  config.BackendTimeouts
+	maxHead   int
+	attempts  int // tries after the first
+	onConnect bool
+	onReset   bool
+	budget    float64
+	tls       *tls.Config // nil: plain
+	hashesDst bool        // the algorithm looks at the destination of a flow
+}
+
+// NewPool makes the pool that c describes. tlsConfig is nil for plain HTTP; it must not be changed
+// afterwards.
+func (e *Engine) NewPool(c *config.Pool, tlsConfig *tls.Config, offset uint64, now time.Time) *Pool {
+	p := &Pool{engine: e, stats: e.Telemetry.Pool(c.Name)}
+	p.settings.Store(newSettings(c, tlsConfig))
+	p.Balancer = balancer.NewPool(c, balancer.Options{Attach: p.attach, Offset: offset}, now)
+	return p
+}
+
+// Apply changes the pool to what c describes. Backends that stay keep their connections, health and
+// ramp; those that leave finish what they are doing.
+func (p *Pool) Apply(c *config.Pool, tlsConfig *tls.Config, now time.Time) balancer.Change {
+	p.settings.Store(newSettings(c, tlsConfig))
+	return p.Balancer.Apply(c, now)
+}
+
+// Close closes the idle connections of a pool that has been removed. Exchanges that still use it
+// close theirs at their end.
+func (p *Pool) Close() {
+	for _, m := range p.Balancer.Snapshot().Members() {
+		m.Backend.Peer().Retire()
+	}
+}
+
+// Sweep closes connections that have been idle for longer than the pool keeps them, and those to
+// backends that are not up and ready. It is called about once a second.
+func (p *Pool) Sweep(now int64) {
+	keep := p.settings.Load().timeouts.Keepalive
+	for _, m := range p.Balancer.Snapshot().Members() {
+		b := m.Backend
+		usable := m.Health == balancer.Up && m.State == config.Ready
+		b.Peer().(*peer).sweep(now, keep, usable)
+	}
+}
+
+func newSettings(c *config.Pool, tlsConfig *tls.Config) *settings {
+	s := &settings{
+		timeouts: c.Timeouts,
+		maxHead:  c.Limits.MaxResponseHeader,
+		attempts: c.Retries.Attempts,
+		budget:   c.Retries.Budget,
+		tls:      tlsConfig,
+	}
+	for _, on := range c.Retries.On {
+		s.onConnect = s.onConnect || on == config.RetryConnectFailure
+		s.onReset = s.onReset || on == config.RetryReset
+	}
+	switch c.Algorithm {
+	case config.TwoTupleHash, config.ThreeTupleHash, config.FiveTupleHash:
+		s.hashesDst = true
+	}
+	return s
+}
+
+// attach makes the data plane's side of a backend that enters the pool.
+func (p *Pool) attach(b *balancer.Backend) balancer.Peer {
+	return &peer{pool: p, backend: b, stats: p.engine.Telemetry.Backend(p.stats.Name(), b.Name())}
+}

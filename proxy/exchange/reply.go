@@ -1,0 +1,125 @@
+package exchange
+
+import (
+	"errors"
+	"net/http"
+	"strconv"
+	"time"
+
+	"weir/proxy/http1"
+	"weir/proxy/wire"
+	"weir/telemetry"
+)
+
+// failure is a response of our own.
+type failure struct {
+	status  int
+	outcome telemetry.Outcome
+	reason  string
+	close   bool // the client's bytes that follow cannot be told apart from a request
+	retry   bool // worth trying again soon
+}
+
+var (
+	errHeadTimeout    = &http1.Error{Status: 408, Reason: "the request head took too long"}
+	errBodyTimeout    = &failure{408, telemetry.OutcomeClientTimeout, "the request body stalled", true, false}
+	errBodyMalformed  = &failure{400, telemetry.OutcomeBadRequest, "malformed request body", true, false}
+	errBodyTooLarge   = &failure{413, telemetry.OutcomeTooLarge, "the request body is larger than max_body", true, false}
+	errNoRoute        = &failure{421, telemetry.OutcomeNoRoute, "no route matches and the listener has no default pool", false, false}
+	errNoBackendUp    = &failure{503, telemetry.OutcomeNoBackendUp, "no backend is up", false, true}
+	errNoCapacity     = &failure{503, telemetry.OutcomeNoCapacity, "the backends that are up take no new requests", false, true}
+	errQueueTimeout   = &failure{503, telemetry.OutcomeQueueTimeout, "no backend had been checked in time", false, true}
+	errTriedAll       = &failure{503, telemetry.OutcomeBackendConnect, "no other backend is left to try", false, true}
+	errConnectRefused = &failure{503, telemetry.OutcomeBackendConnect, "the backend could not be connected to", false, true}
+	errConnectTimeout = &failure{504, telemetry.OutcomeBackendConnect, "connecting to the backend took too long", false, true}
+	errHandshake      = &failure{502, telemetry.OutcomeBackendTLS, "the TLS handshake with the backend failed", false, false}
+	errBackendReset   = &failure{502, telemetry.OutcomeBackendReset, "the backend closed the connection before it answered", false, false}
+	errBackendTimeout = &failure{504, telemetry.OutcomeBackendTimeout, "the backend took too long to answer", false, false}
+	errBadResponse    = &failure{502, telemetry.OutcomeBackendBadResponse, "the backend sent a malformed response", false, false}
+)
+
+// connectError is the answer to a failed connect.
+func connectError(err error) *failure {
+	switch {
+	case errors.Is(err, errTLS):
+		return errHandshake
+	case errors.Is(err, wire.ErrTimeout):
+		return errConnectTimeout
+	}
+	return errConnectRefused
+}
+
+// fail ends the exchange with a response of our own. The connection to the backend, if there still
+// is one, is closed.
+func (c *client) fail(f *failure) { c.failWith(f, f.reason) }
+
+func (c *client) failWith(f *failure, reason string) {
+	x := &c.work.x
+	c.dropBackend()
+	if c.gone.Load() {
+		c.lost(telemetry.OutcomeClientClosed)
+		return
+	}
+	x.outcome, x.reason, x.status = f.outcome, reason, f.status
+	if f.close || (x.upload != nil && !x.upload.complete) {
+		x.close = true
+		c.ending = endLinger
+	}
+	c.sendReply(f.status, reason, x.close, f.retry, x.headReq, c.work.req.Minor == 0)
+	c.done()
+}
+
+// refuse answers a request whose head cannot be accepted. Where the next request would begin is
+// not known, so the connection ends.
+func (c *client) refuse(e *http1.Error) {
+	x := &c.work.x
+	*x = exchange{
+		site: c.set.site.Load(), started: wire.Now(), close: true, status: e.Status, reason: e.Reason,
+		method: telemetry.MethodOther, outcome: telemetry.OutcomeBadRequest,
+		in: int64(c.work.end - c.work.start),
+	}
+	switch e.Status {
+	case 414, 431:
+		x.outcome = telemetry.OutcomeTooLarge
+	case 408:
+		x.outcome = telemetry.OutcomeClientTimeout
+	}
+	c.ending = endLinger
+	c.sendReply(e.Status, e.Reason, true, false, false, false)
+	c.done()
+}
+
+// sendReply writes a short response for people to read. Its failure is of no consequence: the
+// client is gone, which the next read shows.
+func (c *client) sendReply(status int, reason string, closing, retry, head, old bool) {
+	w := c.work
+	text := http.StatusText(status)
+	out := append(w.out[:0], "HTTP/1.1 "...)
+	out = strconv.AppendInt(out, int64(status), 10)
+	out = append(out, ' ')
+	out = append(out, text...)
+	out = append(out, "\r\nDate: "...)
+	out = time.Now().UTC().AppendFormat(out, http.TimeFormat)
+	out = append(out, "\r\nContent-Type: text/plain; charset=utf-8\r\nCache-Control: no-store\r\n"...)
+	if retry {
+		out = append(out, "Retry-After: 1\r\n"...)
+	}
+	switch {
+	case closing:
+		out = append(out, "Connection: close\r\n"...)
+	case old:
+		out = append(out, "Connection: keep-alive\r\n"...)
+	}
+	out = append(out, "Content-Length: "...)
+	out = strconv.AppendInt(out, int64(len(text)+len(": ")+len(reason)+1), 10)
+	out = append(out, "\r\n\r\n"...)
+	if !head {
+		out = append(out, text...)
+		out = append(out, ": "...)
+		out = append(out, reason...)
+		out = append(out, '\n')
+	}
+	w.out = out
+	w.x.out += int64(len(out))
+	_ = c.conn.Write(out, w.x.site.timeouts.WriteIdle)
+}

@@ -1,0 +1,365 @@
+package exchange
+
+import (
+	"errors"
+	"io"
+
+	"weir/proxy/http1"
+	"weir/proxy/message"
+	"weir/proxy/wire"
+	"weir/telemetry"
+)
+
+const (
+	// maxInterim bounds the 1xx responses before a final one.
+	maxInterim = 32
+
+	// liveBytes is how many bytes of a long response go by before they are counted.
+	liveBytes = 1 << 20
+)
+
+// framing is how the end of a response's body is known.
+type framing uint8
+
+const (
+	framedEmpty framing = iota
+	framedLength
+	framedChunks
+	framedClose
+)
+
+// errTruncated ends a response that the backend did not finish.
+var errTruncated = errors.New("truncated")
+
+// respond forwards the response that begins with the n bytes in work.back, and ends the exchange.
+func (c *client) respond(n int) {
+	w := c.work
+	x := &w.x
+	if c.set.engine.accessLog() != nil {
+		x.first = wire.Now() - x.sent
+	}
+	n, ok := c.finalHead(n)
+	if !ok {
+		return
+	}
+	res := &w.res
+	x.answer, x.status = res.Status, res.Status
+	f := frame(res, x.headReq)
+	reusable := !res.Close && (res.Minor == 1 || res.KeepAlive) && f != framedClose
+	old := w.req.Minor == 0
+	content := old && f == framedChunks
+	if content || f == framedClose || x.uploading() || c.set.draining.Load() {
+		x.close = true
+	}
+	c.buildResponse(f == framedChunks && !content, old)
+	rest, err := c.sendBody(f, w.back.B[res.Size:n], content)
+	c.complete(err, reusable && rest == 0, f)
+}
+
+// finalHead reads up to and with the head of the final response, forwarding interim ones. It
+// returns how many bytes are in the buffer, or false when the exchange is over.
+func (c *client) finalHead(n int) (int, bool) {
+	w := c.work
+	x := &w.x
+	for interim := 0; ; {
+		size, err := http1.ParseResponse(w.back.B[:n], &w.res, http1.Limits{Header: x.settings.maxHead})
+		if err != nil {
+			c.failWith(errBadResponse, "the backend sent a malformed response: "+err.Error())
+			return 0, false
+		}
+		if size > 0 {
+			if w.res.Status >= 200 {
+				return n, true
+			}
+			if interim++; interim > maxInterim || w.res.Status == 101 {
+				c.fail(errBadResponse)
+				return 0, false
+			}
+			if !c.forwardInterim() {
+				return 0, false
+			}
+			n = copy(w.back.B, w.back.B[size:n])
+			x.sent = wire.Now()
+			if n > 0 {
+				continue
+			}
+		}
+		if n == len(w.back.B) {
+			larger := wire.GetBuffer(2 * n)
+			copy(larger.B, w.back.B)
+			w.back.Put()
+			w.back = larger
+		}
+		m, err := c.awaitResponse(w.back.B[n:])
+		if err != nil {
+			c.responseFailed(err)
+			return 0, false
+		}
+		n += m
+	}
+}
+
+// awaitResponse receives more of a head.
+func (c *client) awaitResponse(p []byte) (int, error) {
+	x := &c.work.x
+	if x.uploading() {
+		return c.awaitDuringUpload(p)
+	}
+	return c.readBackend(p, wire.After(x.sent, x.settings.timeouts.Response))
+}
+
+// responseFailed ends an exchange whose response did not come, before its head was complete.
+func (c *client) responseFailed(err error) {
+	x := &c.work.x
+	if u := x.upload; u != nil {
+		if f := u.failure.Load(); f != nil {
+			c.fail(f)
+			return
+		}
+	}
+	switch {
+	case c.gone.Load():
+		c.lost(telemetry.OutcomeClientClosed)
+	case err == wire.ErrTimeout:
+		c.fail(errBackendTimeout)
+	default:
+		c.fail(errBackendReset)
+	}
+}
+
+// forwardInterim passes a 1xx response on; HTTP/1.0 knows none. It returns false if the exchange is
+// over.
+func (c *client) forwardInterim() bool {
+	w := c.work
+	if w.req.Minor == 0 {
+		return true
+	}
+	w.res.StripHopByHop()
+	w.res.DropAll(message.ContentLength)
+	w.out = http1.AppendResponse(w.out[:0], &w.res, false)
+	w.out = append(w.out, "\r\n"...)
+	if err := c.write(w.out); err != nil {
+		c.complete(err, false, framedEmpty)
+		return false
+	}
+	return true
+}
+
+// frame applies RFC 9112, section 6.3.
+func frame(h *message.Head, head bool) framing {
+	switch {
+	case http1.NoBody(h.Status, head):
+		return framedEmpty
+	case h.Chunked:
+		return framedChunks
+	case h.ContentLength >= 0:
+		return framedLength
+	}
+	return framedClose
+}
+
+// buildResponse writes the head that the client gets into work.out.
+func (c *client) buildResponse(chunked, old bool) {
+	w := c.work
+	res := &w.res
+	res.StripHopByHop()
+	if res.Status == 204 {
+		res.DropAll(message.ContentLength) // RFC 9110, section 8.6
+	}
+	w.out = http1.AppendResponse(w.out[:0], res, chunked)
+	switch {
+	case w.x.close:
+		w.out = append(w.out, "Connection: close\r\n"...)
+	case old:
+		w.out = append(w.out, "Connection: keep-alive\r\n"...)
+	}
+	w.out = append(w.out, "\r\n"...)
+}
+
+// sendBody sends the head in work.out, and the body that begins with b. It returns how many bytes
+// that do not belong to the response were left over, and one of errTruncated, a timeout or an error
+// of the client's side (clientError).
+func (c *client) sendBody(f framing, b []byte, content bool) (rest int, err error) {
+	switch f {
+	case framedEmpty:
+		return len(b), c.write(c.work.out)
+	case framedLength:
+		return c.sendLength(b)
+	case framedChunks:
+		return c.sendChunks(b, content)
+	}
+	return 0, c.sendToClose(b)
+}
+
+// complete ends an exchange whose response went out, wholly or in part. reusable says whether the
+// backend's connection may serve again.
+func (c *client) complete(err error, reusable bool, f framing) {
+	x := &c.work.x
+	c.stopUpload()
+	if x.upload != nil && !x.upload.complete {
+		reusable, x.close, c.ending = false, true, endLinger
+	}
+	if err == nil {
+		x.outcome = telemetry.OutcomeOK
+		if !reusable {
+			c.dropBackend()
+		}
+		c.done()
+		return
+	}
+	var fault *http1.Error
+	if errors.As(err, &fault) {
+		c.failWith(errBadResponse, "the backend sent a malformed response: "+fault.Reason)
+		return
+	}
+	c.lost(c.brokenBy(err))
+	if f != framedClose {
+		c.ending = endClose // the framing shows that something is missing
+	}
+}
+
+// brokenBy says who cut a response off.
+func (c *client) brokenBy(err error) telemetry.Outcome {
+	if ce, ok := err.(clientError); ok {
+		if ce.error == wire.ErrTimeout {
+			return telemetry.OutcomeClientTimeout
+		}
+		return telemetry.OutcomeClientClosed
+	}
+	switch {
+	case c.gone.Load():
+		return telemetry.OutcomeClientClosed
+	case err == wire.ErrTimeout:
+		return telemetry.OutcomeBackendTimeout
+	}
+	return telemetry.OutcomeBackendReset
+}
+
+// clientError is an error of the client's side.
+type clientError struct{ error }
+
+// write sends to the client.
+func (c *client) write(p []byte) error {
+	x := &c.work.x
+	if err := c.conn.Write(p, x.site.timeouts.WriteIdle); err != nil {
+		return clientError{err}
+	}
+	x.out += int64(len(p))
+	if x.out-x.counted >= liveBytes {
+		x.target.stats.Bytes(c.shard, 0, x.out-x.counted)
+		x.counted = x.out
+	}
+	return nil
+}
+
+// sendLength forwards a body of known length.
+func (c *client) sendLength(b []byte) (int, error) {
+	w := c.work
+	left := w.res.ContentLength
+	take := int(min(int64(len(b)), left))
+	rest := len(b) - take
+	w.out = append(w.out, b[:take]...)
+	if err := c.write(w.out); err != nil {
+		return rest, err
+	}
+	for left -= int64(take); left > 0; {
+		n, err := c.moreBody(left)
+		if err != nil {
+			return 0, err
+		}
+		take := int(min(int64(n), left))
+		if err := c.write(w.back.B[:take]); err != nil {
+			return 0, err
+		}
+		left -= int64(take)
+		rest = n - take
+	}
+	return rest, nil
+}
+
+// sendToClose forwards a body that ends when the backend closes.
+func (c *client) sendToClose(b []byte) error {
+	w := c.work
+	w.out = append(w.out, b...)
+	if err := c.write(w.out); err != nil {
+		return err
+	}
+	for {
+		n, err := c.readBody()
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if err := c.write(w.back.B[:n]); err != nil {
+			return err
+		}
+	}
+}
+
+// sendChunks forwards a body in chunked coding, or only its content.
+func (c *client) sendChunks(b []byte, content bool) (int, error) {
+	w := c.work
+	var body http1.Chunked
+	head := true
+	for {
+		for len(b) > 0 && !body.Done() {
+			run, n, err := body.Scan(b, content)
+			if err != nil {
+				if head {
+					// The head has not been sent: the client is not left with half a response.
+					return 0, err
+				}
+				return 0, errTruncated
+			}
+			b = b[n:]
+			if head {
+				w.out = append(w.out, run...)
+			} else if err := c.write(run); err != nil {
+				return 0, err
+			}
+		}
+		if body.Done() && !content {
+			if head {
+				w.out = append(w.out, body.Tail()...)
+			} else if err := c.write(body.Tail()); err != nil {
+				return 0, err
+			}
+		}
+		if head {
+			head = false
+			if err := c.write(w.out); err != nil {
+				return 0, err
+			}
+		}
+		if body.Done() {
+			return len(b), nil
+		}
+		n, err := c.moreBody(wire.LargeSize)
+		if err != nil {
+			return 0, err
+		}
+		b = w.back.B[:n]
+	}
+}
+
+// moreBody receives more of a body that has not ended; the end of the stream truncates it. want is
+// how much there may still be: for much of it, the buffer becomes a large one.
+func (c *client) moreBody(want int64) (int, error) {
+	w := c.work
+	if want > wire.SmallSize && len(w.back.B) < wire.LargeSize {
+		w.back.Put()
+		w.back = wire.GetBuffer(wire.LargeSize)
+	}
+	n, err := c.readBody()
+	if err == io.EOF {
+		return 0, errTruncated
+	}
+	return n, err
+}
+
+func (c *client) readBody() (int, error) {
+	w := c.work
+	return c.readBackend(w.back.B, wire.After(wire.Now(), w.x.settings.timeouts.Idle))
+}

@@ -1,0 +1,274 @@
+package exchange
+
+import (
+	"sync/atomic"
+	"time"
+
+	"weir/proxy/http1"
+	"weir/proxy/wire"
+)
+
+// uploadLook is how often the wait for a response looks whether the upload is over, which is when
+// the time-out for the response begins.
+const uploadLook = int64(time.Second)
+
+// upload is a request body that was not whole when its head was: a goroutine forwards it while the
+// exchange waits for the response, which may come before the body's end.
+type upload struct {
+	c       *client
+	backend *backendConn
+	idle    time.Duration // of the client
+	sendFor time.Duration // how long the backend may take nothing
+	max     int64         // bytes; 0: without bound
+
+	chunked bool
+	body    http1.Chunked
+	left    int64 // of a body of known length
+
+	// Written by the goroutine before ended is set, read by others after that.
+	complete bool  // the whole body was forwarded
+	in       int64 // bytes from the client
+	buf      *wire.Buffer
+	rest     []byte // what the client sent behind the body
+
+	running bool                    // a goroutine was started and has not been waited for
+	ended   chan struct{}           // closed when the goroutine returns
+	endedAt atomic.Int64            // when that was; 0: it is running
+	failure atomic.Pointer[failure] // why the request cannot be completed
+}
+
+// uploading reports whether a part of the request body is still to come.
+func (x *exchange) uploading() bool {
+	u := x.upload
+	return u != nil && !(u.endedAt.Load() != 0 && u.complete)
+}
+
+// serveStreaming exchanges the request at hand, whose body is still to come, for a response.
+func (c *client) serveStreaming() {
+	w := c.work
+	x := &w.x
+	u := &upload{
+		c: c, idle: x.site.timeouts.BodyIdle, max: x.site.maxBody,
+		chunked: w.req.Chunked, left: w.req.ContentLength, ended: make(chan struct{}),
+	}
+	x.upload = u
+	if !c.route() {
+		return
+	}
+	u.sendFor = x.settings.timeouts.Idle
+	c.buildRequest()
+	if f := u.begin(w); f != nil {
+		c.fail(f)
+		return
+	}
+	x.in += u.in
+	u.in = 0
+	if c.acquire() {
+		c.stream(u)
+	}
+	c.takeRest(u)
+}
+
+// begin appends what has come of the body to the head in work.out.
+func (u *upload) begin(w *work) *failure {
+	b := w.in.B[w.start:w.end]
+	if !u.chunked {
+		w.out = append(w.out, b...)
+		u.left -= int64(len(b))
+		u.in = int64(len(b))
+		w.start = w.end
+		return nil
+	}
+	for len(b) > 0 && !u.body.Done() {
+		run, n, err := u.body.Scan(b, false)
+		if err != nil {
+			return errBodyMalformed
+		}
+		w.out = append(w.out, run...)
+		b = b[n:]
+		w.start += n
+		u.in += int64(n)
+	}
+	if u.body.Done() {
+		w.out = append(w.out, u.body.Tail()...)
+		u.complete = true
+		u.endedAt.Store(wire.Now())
+		close(u.ended)
+	}
+	return u.excess()
+}
+
+// excess is the failure of a body that is larger than allowed.
+func (u *upload) excess() *failure {
+	if u.max > 0 && u.body.Data() > u.max {
+		return errBodyTooLarge
+	}
+	return nil
+}
+
+// stream sends what there is, starts forwarding the rest and waits for the response.
+func (c *client) stream(u *upload) {
+	w := c.work
+	x := &w.x
+	u.backend = x.backend
+	if w.back == nil {
+		w.back = wire.GetBuffer(wire.SmallSize)
+	}
+	if err := u.backend.write(w.out, u.sendFor); err != nil {
+		c.responseFailed(err)
+		return
+	}
+	x.sent = wire.Now()
+	if !u.complete {
+		u.running = true
+		go u.run()
+	}
+	n, err := c.awaitDuringUpload(w.back.B)
+	if err != nil {
+		c.responseFailed(err)
+		return
+	}
+	c.respond(n)
+}
+
+// awaitDuringUpload receives the first bytes of a response. The time-out for them begins when the
+// upload ends.
+func (c *client) awaitDuringUpload(p []byte) (int, error) {
+	x := &c.work.x
+	for {
+		if at := x.upload.endedAt.Load(); at != 0 {
+			return c.readBackend(p, wire.After(at, x.settings.timeouts.Response))
+		}
+		n, err := x.backend.read(p, wire.Now()+uploadLook)
+		if err != wire.ErrTimeout {
+			return n, err
+		}
+	}
+}
+
+// run forwards the body until it is complete, fails or is interrupted.
+func (u *upload) run() {
+	u.buf = wire.GetBuffer(wire.LargeSize)
+	u.forward()
+	u.endedAt.Store(wire.Now())
+	close(u.ended)
+}
+
+func (u *upload) forward() {
+	for {
+		n, err := u.c.conn.Read(u.buf.B, wire.After(wire.Now(), u.idle))
+		if err != nil {
+			u.readFailed(err)
+			return
+		}
+		u.in += int64(n)
+		rest, err := u.pass(u.buf.B[:n])
+		if err != nil {
+			u.passFailed(err)
+			return
+		}
+		if u.chunked && u.body.Done() || !u.chunked && u.left == 0 {
+			u.rest, u.complete = rest, true
+			u.in -= int64(len(rest))
+			return
+		}
+	}
+}
+
+// readFailed handles the failure of the client's side.
+func (u *upload) readFailed(err error) {
+	switch err {
+	case wire.ErrInterrupted:
+	case wire.ErrTimeout:
+		u.fail(errBodyTimeout)
+	default:
+		u.c.gone.Store(true)
+		u.backend.wire.Shutdown()
+	}
+}
+
+// passFailed handles a body that is refused, or a backend that does not take it. A backend that has
+// closed may have answered before: the response is there to be read.
+func (u *upload) passFailed(err error) {
+	switch e := err.(type) {
+	case *http1.Error:
+		u.fail(errBodyMalformed)
+	case refusal:
+		u.fail(e.failure)
+	default:
+		if err == wire.ErrTimeout {
+			u.fail(errBackendTimeout)
+		}
+	}
+}
+
+// fail makes the exchange end with f: its wait for the backend is over.
+func (u *upload) fail(f *failure) {
+	u.failure.Store(f)
+	u.backend.wire.Shutdown()
+}
+
+// refusal carries a failure as an error.
+type refusal struct{ failure *failure }
+
+func (r refusal) Error() string { return r.failure.reason }
+
+// pass forwards b as far as it belongs to the body, and returns what does not.
+func (u *upload) pass(b []byte) (rest []byte, err error) {
+	if !u.chunked {
+		take := int(min(int64(len(b)), u.left))
+		u.left -= int64(take)
+		return b[take:], u.backend.write(b[:take], u.sendFor)
+	}
+	for len(b) > 0 && !u.body.Done() {
+		run, n, err := u.body.Scan(b, false)
+		if err != nil {
+			return nil, err
+		}
+		if f := u.excess(); f != nil {
+			return nil, refusal{f}
+		}
+		b = b[n:]
+		if err := u.backend.write(run, u.sendFor); err != nil {
+			return nil, err
+		}
+	}
+	if u.body.Done() {
+		return b, u.backend.write(u.body.Tail(), u.sendFor)
+	}
+	return nil, nil
+}
+
+// stopUpload ends the upload's goroutine, if there is one, and waits for it. Unless the upload was
+// complete, the backend's connection is of no use afterwards.
+func (c *client) stopUpload() {
+	u := c.work.x.upload
+	if u == nil || !u.running {
+		return
+	}
+	if u.endedAt.Load() == 0 {
+		c.conn.Interrupt()
+		u.backend.wire.Shutdown()
+	}
+	<-u.ended
+	u.running = false
+	c.work.x.in += u.in
+	if c.conn.Resume() != nil {
+		c.gone.Store(true)
+	}
+}
+
+// takeRest puts what the client sent behind the body where the next head is looked for.
+func (c *client) takeRest(u *upload) {
+	if u.buf == nil {
+		return
+	}
+	w := c.work
+	if len(u.rest) > len(w.in.B) {
+		w.in.Put()
+		w.in = wire.GetBuffer(len(u.rest))
+	}
+	w.start, w.end = 0, copy(w.in.B, u.rest)
+	u.buf.Put()
+	u.buf, u.rest = nil, nil
+}

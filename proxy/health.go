@@ -1,0 +1,75 @@
+package proxy
+
+import (
+	"time"
+
+	"go.uber.org/zap"
+
+	"weir/balancer"
+	"weir/config"
+	"weir/healthcheck"
+	"weir/proxy/exchange"
+)
+
+// targets lists what a configuration wants probed.
+func targets(c *config.Config) []healthcheck.Target {
+	var list []healthcheck.Target
+	for name, p := range c.Pools {
+		if p.Health == nil {
+			continue
+		}
+		for _, b := range p.Backends {
+			list = append(list, healthcheck.Target{
+				Key: healthcheck.Key{Pool: name, Backend: b.Name}, Addr: b.ProbeAddress, Check: p.Health, Backend: b.Address,
+			})
+		}
+	}
+	return list
+}
+
+// observe takes the result of a probe: it is counted, logged and, if it changed the verdict,
+// reported to the balancer.
+func (s *Server) observe(r healthcheck.Result) {
+	pool := (*s.pools.Load())[r.Key.Pool]
+	if pool == nil {
+		return // it was removed while the probe was under way
+	}
+	s.stats.Pool(r.Key.Pool).Probe(r.Key.Backend, r.Probe.OK, r.Probe.Duration)
+	if r.Message != "" {
+		s.logProbe(r)
+	}
+	if !r.Changed {
+		return
+	}
+	if b := find(pool, r); b != nil && pool.Balancer.Report(b, r.State == healthcheck.Up, time.Now()) {
+		s.steward.wake()
+	}
+}
+
+// find returns the backend that a result is about: one of that name and address.
+func find(pool *exchange.Pool, r healthcheck.Result) *balancer.Backend {
+	for _, m := range pool.Balancer.Snapshot().Members() {
+		if m.Backend.Name() == r.Key.Backend && m.Backend.Address() == r.Backend {
+			return m.Backend
+		}
+	}
+	return nil
+}
+
+// logProbe writes what an operator needs at night: that a backend changed, and why.
+func (s *Server) logProbe(r healthcheck.Result) {
+	fields := []zap.Field{zap.String("pool", r.Key.Pool), zap.String("backend", r.Key.Backend)}
+	switch {
+	case !r.Changed:
+		s.log.Info(r.Message, fields...)
+	case r.State == healthcheck.Up:
+		s.log.Info(r.Message, fields...)
+	default:
+		s.log.Warn(r.Message, fields...)
+	}
+}
+
+// connectFailed tells the monitor that live traffic could not connect.
+func (s *Server) connectFailed(pool string, b *balancer.Backend, err error) {
+	s.monitor.ConnectFailed(healthcheck.Key{Pool: pool, Backend: b.Name()}, b.Address(), err)
+}

@@ -1,0 +1,82 @@
+package http1
+
+import "encoding/binary"
+
+// Classes of bytes.
+const (
+	isToken  = 1 << iota // RFC 9110, section 5.6.2
+	isTarget             // visible ASCII but "#"
+	isHost               // reg-name, IPv6 literals and port: RFC 3986, section 3.2.2
+)
+
+var class = classes()
+
+func classes() (t [256]uint8) {
+	for c := '!'; c <= '~'; c++ {
+		if c != '#' {
+			t[c] |= isTarget
+		}
+	}
+	mark := func(s string, bits uint8) {
+		for i := range len(s) {
+			t[s[i]] |= bits
+		}
+	}
+	for c := byte('0'); c <= 'z'; c++ {
+		if c <= '9' || c >= 'a' || (c >= 'A' && c <= 'Z') {
+			t[c] |= isToken | isHost
+		}
+	}
+	mark("!#$%&'*+-.^_`|~", isToken)
+	mark("-._~%!$&'()*+,;=:[]", isHost)
+	return t
+}
+
+func all(b []byte, bits uint8) bool {
+	for _, c := range b {
+		if class[c]&bits == 0 {
+			return false
+		}
+	}
+	return true
+}
+
+const (
+	ones  = 0x0101010101010101
+	highs = 0x8080808080808080
+)
+
+// validValue reports whether b consists of the bytes of a field value: visible ones, those from
+// 0x80 on, space and tab. Eight bytes at a time: real values have no control bytes.
+func validValue(b []byte) bool {
+	for len(b) >= 8 {
+		x := binary.LittleEndian.Uint64(b)
+		del := x ^ (ones * 0x7f)
+		// A byte below 0x20 borrows into its high bit, and so does one that equals 0x7f.
+		if ((x-ones*0x20)&^x|(del-ones)&^del)&highs != 0 && !validBytes(b[:8]) {
+			return false
+		}
+		b = b[8:]
+	}
+	return validBytes(b)
+}
+
+func validBytes(b []byte) bool {
+	for _, c := range b {
+		if (c < 0x20 && c != '\t') || c == 0x7f {
+			return false
+		}
+	}
+	return true
+}
+
+// trimmed narrows [from, to) by the white space at its ends.
+func trimmed(b []byte, from, to int) (int, int) {
+	for from < to && (b[from] == ' ' || b[from] == '\t') {
+		from++
+	}
+	for from < to && (b[to-1] == ' ' || b[to-1] == '\t') {
+		to--
+	}
+	return from, to
+}

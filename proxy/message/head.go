@@ -1,0 +1,152 @@
+package message
+
+import "bytes"
+
+// Field is one field line: offsets into the buffer of its head.
+type Field struct {
+	Start    uint32 // of the line
+	NameLen  uint32
+	Value    uint32 // start of the value, without leading white space
+	ValueEnd uint32 // end of the value, without trailing white space
+	End      uint32 // of the line, after its CRLF
+	Name     Name
+	Drop     bool // not forwarded
+}
+
+// Head is the head of a request or a response.
+type Head struct {
+	Buf    []byte // the head as received, from the first byte of the start line on
+	Fields []Field
+	Size   int // bytes of the head in Buf, with the empty line
+
+	Minor int // of the HTTP/1 version: 0 or 1
+
+	// Requests.
+	Method    []byte
+	Target    []byte // in the form in which it is forwarded: origin form or "*"
+	Authority []byte // of the target, else of Host; empty if there was none
+	Absolute  bool   // the target came in absolute form, so Host must be written afresh
+
+	// Responses.
+	Status int
+	Reason []byte
+
+	// Body framing.
+	Chunked       bool
+	ContentLength int64 // -1: not given
+
+	// What the fields ask for.
+	Close          bool // Connection: close
+	KeepAlive      bool // Connection: keep-alive
+	Upgrade        bool // an Upgrade field is there, and Connection names it
+	ExpectContinue bool
+	TETrailers     bool
+
+	has [XRealIP + 1]bool
+}
+
+// Reset empties the head for the next message; slices keep their memory.
+func (h *Head) Reset() {
+	fields := h.Fields[:0]
+	*h = Head{Fields: fields, ContentLength: -1}
+}
+
+// Add appends a field and notes its name. The offsets must lie within Buf.
+func (h *Head) Add(f Field) {
+	h.has[f.Name] = true
+	h.Fields = append(h.Fields, f)
+}
+
+// Has reports whether a field of that name is there. It may not be asked for Other.
+func (h *Head) Has(n Name) bool { return h.has[n] }
+
+// NameBytes is the name of f as it came.
+func (h *Head) NameBytes(f *Field) []byte { return h.Buf[f.Start : f.Start+f.NameLen] }
+
+// Value is the value of f without surrounding white space.
+func (h *Head) Value(f *Field) []byte { return h.Buf[f.Value:f.ValueEnd] }
+
+// Line is the line of f with its CRLF.
+func (h *Head) Line(f *Field) []byte { return h.Buf[f.Start:f.End] }
+
+// Get returns the first value of a recognised name, nil if there is none.
+func (h *Head) Get(n Name) []byte {
+	if !h.has[n] {
+		return nil
+	}
+	for i := range h.Fields {
+		if h.Fields[i].Name == n {
+			return h.Value(&h.Fields[i])
+		}
+	}
+	return nil
+}
+
+// Lookup returns the first value of a name, given in lower case; nil if there is none.
+func (h *Head) Lookup(lower string) []byte {
+	for i := range h.Fields {
+		if f := &h.Fields[i]; int(f.NameLen) == len(lower) && Equal(h.NameBytes(f), lower) {
+			return h.Value(f)
+		}
+	}
+	return nil
+}
+
+// Interpret reads the connection options and expectations out of the fields. Codecs call it once,
+// after the last field.
+func (h *Head) Interpret() {
+	upgradeNamed := false
+	for i := range h.Fields {
+		f := &h.Fields[i]
+		switch f.Name {
+		case Connection, ProxyConnection:
+			for token := range tokens(h.Value(f)) {
+				switch {
+				case Equal(token, "close"):
+					h.Close = true
+				case Equal(token, "keep-alive"):
+					h.KeepAlive = true
+				case Equal(token, "upgrade"):
+					upgradeNamed = true
+				}
+			}
+		case TE:
+			for token := range tokens(h.Value(f)) {
+				if Equal(token, "trailers") {
+					h.TETrailers = true
+				}
+			}
+		case Expect:
+			h.ExpectContinue = Equal(h.Value(f), "100-continue")
+		}
+	}
+	h.Upgrade = upgradeNamed && h.has[Upgrade]
+}
+
+// tokens yields the elements of a comma-separated list, without parameters' meaning and without
+// surrounding white space; empty ones are left out.
+func tokens(v []byte) func(yield func([]byte) bool) {
+	return func(yield func([]byte) bool) {
+		for len(v) > 0 {
+			var token []byte
+			if i := bytes.IndexByte(v, ','); i >= 0 {
+				token, v = v[:i], v[i+1:]
+			} else {
+				token, v = v, nil
+			}
+			if token = trim(token); len(token) > 0 && !yield(token) {
+				return
+			}
+		}
+	}
+}
+
+func trim(b []byte) []byte {
+	for len(b) > 0 && (b[0] == ' ' || b[0] == '\t') {
+		b = b[1:]
+	}
+	for len(b) > 0 && (b[len(b)-1] == ' ' || b[len(b)-1] == '\t') {
+		b = b[:len(b)-1]
+	}
+	return b
+}

@@ -1,0 +1,141 @@
+package message
+
+// Name numbers the field names that a proxy acts on. Other names are Other.
+type Name uint8
+
+// The field names that a proxy acts on.
+const (
+	Other Name = iota
+	Host
+	Connection
+	KeepAlive
+	ProxyConnection
+	ProxyAuthenticate
+	ProxyAuthorization
+	TE
+	Trailer
+	TransferEncoding
+	Upgrade
+	ContentLength
+	Expect
+	XForwardedFor
+	XForwardedOther // X-Forwarded-Proto, -Host, -Port and every other X-Forwarded- field
+	Forwarded
+	XRealIP
+)
+
+// NameOf recognises a field name in any letter case.
+func NameOf(b []byte) Name {
+	if len(b) < 2 || len(b) > 64 {
+		return Other
+	}
+	switch b[0] | 0x20 {
+	case 'c':
+		if len(b) == 10 && Equal(b, "connection") {
+			return Connection
+		}
+		if len(b) == 14 && Equal(b, "content-length") {
+			return ContentLength
+		}
+	case 'h':
+		if len(b) == 4 && Equal(b, "host") {
+			return Host
+		}
+	case 't':
+		return nameT(b)
+	case 'x':
+		return nameX(b)
+	case 'e':
+		if len(b) == 6 && Equal(b, "expect") {
+			return Expect
+		}
+	case 'u':
+		if len(b) == 7 && Equal(b, "upgrade") {
+			return Upgrade
+		}
+	case 'k':
+		if len(b) == 10 && Equal(b, "keep-alive") {
+			return KeepAlive
+		}
+	case 'f':
+		if len(b) == 9 && Equal(b, "forwarded") {
+			return Forwarded
+		}
+	case 'p':
+		return nameP(b)
+	}
+	return Other
+}
+
+func nameT(b []byte) Name {
+	switch {
+	case len(b) == 2 && Equal(b, "te"):
+		return TE
+	case len(b) == 7 && Equal(b, "trailer"):
+		return Trailer
+	case len(b) == 17 && Equal(b, "transfer-encoding"):
+		return TransferEncoding
+	}
+	return Other
+}
+
+func nameX(b []byte) Name {
+	switch {
+	case len(b) == 9 && Equal(b, "x-real-ip"):
+		return XRealIP
+	case len(b) < 12 || !Equal(b[:12], "x-forwarded-"):
+		return Other
+	case len(b) == 15 && Equal(b, "x-forwarded-for"):
+		return XForwardedFor
+	}
+	return XForwardedOther
+}
+
+func nameP(b []byte) Name {
+	switch {
+	case len(b) == 16 && Equal(b, "proxy-connection"):
+		return ProxyConnection
+	case len(b) == 18 && Equal(b, "proxy-authenticate"):
+		return ProxyAuthenticate
+	case len(b) == 19 && Equal(b, "proxy-authorization"):
+		return ProxyAuthorization
+	}
+	return Other
+}
+
+// Equal reports whether b is lower, which must be in lower case, in any letter case. Only letters
+// of ASCII fold.
+func Equal(b []byte, lower string) bool {
+	if len(b) != len(lower) {
+		return false
+	}
+	for i, c := range b {
+		if c >= 'A' && c <= 'Z' {
+			c |= 0x20
+		}
+		if c != lower[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// EqualFold compares two byte strings in any letter case of ASCII.
+func EqualFold(a, b []byte) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i, c := range a {
+		d := b[i]
+		if c >= 'A' && c <= 'Z' {
+			c |= 0x20
+		}
+		if d >= 'A' && d <= 'Z' {
+			d |= 0x20
+		}
+		if c != d {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,72 @@
+package route
+
+import "bytes"
+
+// normal reports whether a path is certainly in normal form, which nearly all are.
+func normal(path []byte) bool {
+	return bytes.IndexByte(path, '%') < 0 && !bytes.Contains(path, slashDot)
+}
+
+var slashDot = []byte("/.")
+
+// Normalize appends to dst the form of path on which routes match: percent-encoded bytes decoded,
+// except an encoded slash, which is data and not a delimiter (RFC 3986, section 2.2), and dot
+// segments removed (section 5.2.4) after that. Sequences that do not decode stay as they are.
+func Normalize(dst, path []byte) []byte {
+	dst = decode(dst, path)
+	return dst[:removeDots(dst)]
+}
+
+func decode(dst, path []byte) []byte {
+	for i := 0; i < len(path); i++ {
+		c := path[i]
+		if c == '%' && i+2 < len(path) {
+			hi, lo := unhex(path[i+1]), unhex(path[i+2])
+			if v := hi<<4 | lo; hi >= 0 && lo >= 0 && v != '/' && v != '%' {
+				c = byte(v)
+				i += 2
+			}
+		}
+		dst = append(dst, c)
+	}
+	return dst
+}
+
+func unhex(c byte) int {
+	switch {
+	case c >= '0' && c <= '9':
+		return int(c - '0')
+	case c >= 'a' && c <= 'f':
+		return int(c-'a') + 10
+	case c >= 'A' && c <= 'F':
+		return int(c-'A') + 10
+	}
+	return -1
+}
+
+// removeDots resolves "." and ".." segments in place and returns the new length.
+func removeDots(p []byte) int {
+	n := 0
+	for i := 0; i < len(p); {
+		end := i + 1
+		for end < len(p) && p[end] != '/' {
+			end++
+		}
+		last := end == len(p)
+		switch segment := p[i:end]; {
+		case string(segment) == "/.":
+			if last {
+				n += copy(p[n:], "/")
+			}
+		case string(segment) == "/..":
+			n = max(bytes.LastIndexByte(p[:n], '/'), 0)
+			if last {
+				n += copy(p[n:], "/")
+			}
+		default:
+			n += copy(p[n:], segment)
+		}
+		i = end
+	}
+	return n
+}

@@ -1,0 +1,174 @@
+package proxy
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"weir/balancer"
+	"weir/config"
+	"weir/healthcheck"
+	"weir/proxy/exchange"
+	"weir/proxy/wire"
+	"weir/telemetry"
+)
+
+// Options is what a Server is made of.
+type Options struct {
+	Config    *config.Config
+	Log       *zap.Logger
+	Telemetry *telemetry.Registry
+	AccessLog *telemetry.AccessLog // nil: none
+}
+
+// Server is a running data plane.
+type Server struct {
+	log     *zap.Logger
+	stats   *telemetry.Registry
+	engine  *exchange.Engine
+	monitor *healthcheck.Monitor
+	steward *steward
+
+	// mu guards the configuration in force against its readers; changes are the caller's to
+	// serialise.
+	mu        sync.RWMutex
+	config    *config.Config
+	listeners map[string]*listener
+
+	// pools is replaced as a whole, because the monitor's goroutines read it.
+	pools atomic.Pointer[map[string]*exchange.Pool]
+
+	retiring sync.WaitGroup // listeners that were removed and have connections left
+	retired  map[*listener]struct{}
+}
+
+// New makes a server for o.Config; nothing is bound, probed or started yet but the watcher of
+// client sockets, whose descriptor is all that can fail.
+func New(o Options) (*Server, error) {
+	watcher, err := wire.NewWatcher()
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{
+		log: o.Log, stats: o.Telemetry, config: o.Config,
+		listeners: map[string]*listener{}, retired: map[*listener]struct{}{},
+	}
+	s.engine = &exchange.Engine{Log: o.Log, Telemetry: o.Telemetry, Watcher: watcher, ConnectFailed: s.connectFailed}
+	if o.AccessLog != nil {
+		s.engine.AccessLog.Store(o.AccessLog)
+	}
+	s.pools.Store(&map[string]*exchange.Pool{})
+	s.monitor = healthcheck.New(healthcheck.Options{Observe: s.observe})
+	s.steward = newSteward(s)
+	return s, nil
+}
+
+// Start binds every listener and serves. On an error nothing stays bound, and the server has ended.
+func (s *Server) Start(context.Context) error {
+	if _, err := s.apply(s.config); err != nil {
+		s.end()
+		return err
+	}
+	return nil
+}
+
+// Shutdown stops accepting, lets the connections come to an end until ctx does, and cuts what is
+// left then. It returns when everything that the server started has ended; the error is that of
+// ctx, if something had to be cut.
+func (s *Server) Shutdown(ctx context.Context) error {
+	all := s.everyListener()
+	for _, l := range all {
+		l.stopAccepting()
+	}
+	for _, l := range all {
+		l.clients.Drain()
+	}
+	drained := make(chan struct{})
+	go func() {
+		defer close(drained)
+		for _, l := range all {
+			l.clients.Wait()
+		}
+		s.retiring.Wait()
+	}()
+	var err error
+	select {
+	case <-drained:
+	case <-ctx.Done():
+		err = ctx.Err()
+		for _, l := range all {
+			l.clients.Stop()
+		}
+		<-drained
+	}
+	s.end()
+	return err
+}
+
+// everyListener lists those in service and those that were removed and still drain.
+func (s *Server) everyListener() []*listener {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return slices.AppendSeq(slices.Collect(maps.Values(s.listeners)), maps.Keys(s.retired))
+}
+
+// end ends what is not a connection.
+func (s *Server) end() {
+	s.steward.stop()
+	s.monitor.Close()
+	for _, p := range *s.pools.Load() {
+		p.Close()
+	}
+	if err := s.engine.Watcher.Close(); err != nil {
+		s.log.Error("closing the watcher of client sockets", zap.Error(err))
+	}
+}
+
+// Monitor is the monitor of the health checks.
+func (s *Server) Monitor() *healthcheck.Monitor { return s.monitor }
+
+// PoolState is one pool in service.
+type PoolState struct {
+	Balancer *balancer.Pool
+	Config   *config.Pool
+}
+
+// Pools lists the pools in service, in order of name.
+func (s *Server) Pools() []PoolState {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	pools := *s.pools.Load()
+	var list []PoolState
+	for _, name := range slices.Sorted(maps.Keys(pools)) {
+		list = append(list, PoolState{pools[name].Balancer, s.config.Pools[name]})
+	}
+	return list
+}
+
+// ListenerState is one listener in service.
+type ListenerState struct {
+	Config      *config.Listener
+	Addresses   []string // as bound
+	Connections int      // of clients, at this moment
+}
+
+// Listeners lists the listeners in service, in order of name.
+func (s *Server) Listeners() []ListenerState {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	var list []ListenerState
+	for _, name := range slices.Sorted(maps.Keys(s.listeners)) {
+		l := s.listeners[name]
+		list = append(list, ListenerState{l.config, l.addresses(), l.clients.Count()})
+	}
+	return list
+}
+
+// rotation is where the rotation of a new pool starts: processes that start together do not all
+// begin with the same backend.
+func rotation() uint64 { return uint64(time.Now().UnixNano()) }

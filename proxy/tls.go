@@ -1,0 +1,45 @@
+package proxy
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"os"
+
+	"weir/config"
+)
+
+// resumable is how many TLS sessions of a pool's backends are kept to be resumed.
+const resumable = 256
+
+// backendTLS reads the files of an https pool's tls settings. It returns nil for other pools.
+func backendTLS(p *config.Pool) (*tls.Config, error) {
+	if p.Protocol != config.HTTPS {
+		return nil, nil
+	}
+	c := &tls.Config{
+		MinVersion:         tls.VersionTLS12,
+		ServerName:         p.TLS.ServerName,
+		InsecureSkipVerify: !p.TLS.Verify,
+		NextProtos:         []string{"http/1.1"},
+		ClientSessionCache: tls.NewLRUClientSessionCache(resumable),
+	}
+	if p.TLS.CA != "" {
+		pem, err := os.ReadFile(p.TLS.CA)
+		if err != nil {
+			return nil, fmt.Errorf("pools.%s.tls.ca: %w", p.Name, err)
+		}
+		c.RootCAs = x509.NewCertPool()
+		if !c.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("pools.%s.tls.ca: %s holds no certificate in PEM form", p.Name, p.TLS.CA)
+		}
+	}
+	if p.TLS.ClientCert != "" {
+		pair, err := tls.LoadX509KeyPair(p.TLS.ClientCert, p.TLS.ClientKey)
+		if err != nil {
+			return nil, fmt.Errorf("pools.%s.tls.client_cert: %w", p.Name, err)
+		}
+		c.Certificates = []tls.Certificate{pair}
+	}
+	return c, nil
+}

@@ -1,0 +1,43 @@
+package wire
+
+import "sync"
+
+const (
+	// SmallSize holds most message heads with their bodies.
+	SmallSize = 16 << 10
+	// LargeSize is for bodies in transit: the cost of a system call is spread over more bytes.
+	LargeSize = 64 << 10
+)
+
+// Buffer is memory for one direction of one message. Get it when a socket becomes readable and put
+// it back when the connection goes idle, so that idle connections hold none.
+type Buffer struct{ B []byte }
+
+var (
+	smallBuffers = sync.Pool{New: func() any { return &Buffer{make([]byte, SmallSize)} }}
+	largeBuffers = sync.Pool{New: func() any { return &Buffer{make([]byte, LargeSize)} }}
+)
+
+// GetBuffer returns a buffer of at least size bytes; its content is arbitrary.
+func GetBuffer(size int) *Buffer {
+	switch {
+	case size <= SmallSize:
+		return smallBuffers.Get().(*Buffer)
+	case size <= LargeSize:
+		return largeBuffers.Get().(*Buffer)
+	}
+	return &Buffer{make([]byte, size)}
+}
+
+// Put gives the buffer back. Nobody may use it, or a slice of it, afterwards. Buffers of unusual
+// size are left to the collector.
+func (b *Buffer) Put() {
+	switch cap(b.B) {
+	case SmallSize:
+		b.B = b.B[:SmallSize]
+		smallBuffers.Put(b)
+	case LargeSize:
+		b.B = b.B[:LargeSize]
+		largeBuffers.Put(b)
+	}
+}

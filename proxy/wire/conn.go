@@ -1,0 +1,336 @@
+package wire
+
+import (
+	"errors"
+	"io"
+	"net/netip"
+	"os"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// ErrTimeout is returned when a deadline has passed.
+var ErrTimeout = os.ErrDeadlineExceeded
+
+// ErrInterrupted is returned to a reader that Interrupt has woken.
+var ErrInterrupted = errors.New("interrupted")
+
+// ErrClosed is returned for a Conn that its owner has closed.
+var ErrClosed = os.ErrClosed
+
+// Conn is a TCP connection. See the package documentation for who may call what.
+type Conn struct {
+	file   *os.File // its finalizer closes the descriptor, so it must stay reachable
+	raw    syscall.RawConn
+	fd     uintptr        // for the owner's sends, which need no lock: only the owner closes
+	local  netip.AddrPort // zero until it is asked for
+	remote netip.AddrPort
+
+	readArmed  int64 // when the read deadline fires, on Now's clock; 0: there is none
+	writeArmed int64
+
+	// The operation in progress. Each direction has fields of its own, so that one goroutine may
+	// read while another writes.
+	in      []byte
+	n       int
+	readErr error
+	request []byte // what Exchange has still to send
+
+	out      []byte
+	writeErr error
+
+	interrupted atomic.Bool
+
+	onExchange, onRecv, onSend func(fd uintptr) bool
+}
+
+// newConn takes over fd, which must be a non-blocking socket, and closes it on failure.
+func newConn(fd int, remote netip.AddrPort) (*Conn, error) {
+	f := os.NewFile(uintptr(fd), "tcp")
+	raw, err := f.SyscallConn()
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	c := &Conn{file: f, raw: raw, fd: uintptr(fd), remote: remote}
+	c.onExchange, c.onRecv, c.onSend = c.stepExchange, c.stepRecv, c.stepSend
+	return c, nil
+}
+
+// Remote is the address of the peer.
+func (c *Conn) Remote() netip.AddrPort { return c.remote }
+
+// Local is the address of this side: for an accepted connection, the one that the client used. It
+// costs a system call the first time, and is the zero value if the socket is gone.
+func (c *Conn) Local() netip.AddrPort {
+	if !c.local.IsValid() {
+		_ = c.raw.Control(func(fd uintptr) {
+			if sa, err := unix.Getsockname(int(fd)); err == nil {
+				c.local = fromSockaddr(sa)
+			}
+		})
+	}
+	return c.local
+}
+
+// Serve calls f at once and then at every readiness, until f returns true or waiting fails:
+// ErrTimeout when the armed deadline has passed, another error when the Conn is closed.
+func (c *Conn) Serve(f func(fd uintptr) bool) error { return c.raw.Read(f) }
+
+// Arm makes the read deadline fire at due, or keeps one that fires earlier: whoever waits handles
+// ErrTimeout by looking at the clock and arming again. 0 keeps what there is.
+func (c *Conn) Arm(due int64) error {
+	if due == 0 || (c.readArmed != 0 && c.readArmed <= due) {
+		return nil
+	}
+	c.readArmed = due
+	return c.file.SetReadDeadline(Time(due))
+}
+
+// Rearm replaces the read deadline; 0 removes it. A deadline that has fired must be replaced before
+// the next wait.
+func (c *Conn) Rearm(due int64) error {
+	if c.readArmed = due; due == 0 {
+		return c.file.SetReadDeadline(time.Time{})
+	}
+	return c.file.SetReadDeadline(Time(due))
+}
+
+// Exchange sends request, waits for the peer and then receives once into p. It returns how many
+// bytes were received; io.EOF if the peer closed without sending any; ErrTimeout when nothing has
+// come by due (0: no bound), and then Read continues the wait.
+func (c *Conn) Exchange(request, p []byte, due int64) (int, error) {
+	c.request, c.in, c.n, c.readErr = request, p, 0, nil
+	if err := c.await(c.onExchange, due); err != nil {
+		return 0, err
+	}
+	if rest := c.request; len(rest) > 0 && c.readErr == nil {
+		c.request = nil
+		if err := c.writeBy(rest, due); err != nil {
+			return 0, err
+		}
+		return c.Read(p, due)
+	}
+	return c.n, c.readErr
+}
+
+// Read receives at most len(p) bytes, waiting until due (0: without bound) for the first.
+func (c *Conn) Read(p []byte, due int64) (int, error) {
+	c.in, c.n, c.readErr = p, 0, nil
+	if err := c.await(c.onRecv, due); err != nil {
+		return 0, err
+	}
+	return c.n, c.readErr
+}
+
+// await runs f until it returns true, and ends with ErrTimeout at due. A deadline that was armed
+// for an earlier moment fires first; f is then called once more, which also finds an end of the
+// stream whose edge was lost.
+func (c *Conn) await(f func(fd uintptr) bool, due int64) error {
+	err := c.Arm(due)
+	for err == nil {
+		// Looked at after the deadline was set: an interruption that is not seen here sets its own
+		// deadline after ours.
+		if c.interrupted.Load() {
+			return ErrInterrupted
+		}
+		if err = c.raw.Read(f); err != ErrTimeout {
+			return err
+		}
+		if due != 0 && Now() >= due && !c.interrupted.Load() {
+			if err = c.Rearm(0); err == nil {
+				return ErrTimeout
+			}
+			return err
+		}
+		err = c.Rearm(due)
+	}
+	return err
+}
+
+// Interrupt wakes the reader, now and in future, with ErrInterrupted until Resume. It is for the
+// goroutine that shares the Conn with the reader.
+func (c *Conn) Interrupt() {
+	c.interrupted.Store(true)
+	// An error means that the Conn is closed, which wakes the reader too.
+	_ = c.file.SetReadDeadline(time.Unix(1, 0))
+}
+
+// Resume ends an interruption. The reader must have returned.
+func (c *Conn) Resume() error {
+	c.interrupted.Store(false)
+	return c.Rearm(0)
+}
+
+// stepExchange sends first and receives when it is called again, after the wait. A request that
+// the socket does not take whole ends the wait-first exchange.
+func (c *Conn) stepExchange(fd uintptr) bool {
+	if len(c.request) > 0 {
+		n, e := Send(fd, c.request)
+		c.request = c.request[n:]
+		if e != 0 && e != syscall.EAGAIN {
+			c.readErr = os.NewSyscallError("send", e)
+			return true
+		}
+		return len(c.request) > 0
+	}
+	return c.stepRecv(fd)
+}
+
+func (c *Conn) stepRecv(fd uintptr) bool {
+	n, e := Recv(fd, c.in)
+	switch {
+	case e == syscall.EAGAIN:
+		return false
+	case e != 0:
+		c.readErr = os.NewSyscallError("recv", e)
+	case n == 0:
+		c.readErr = io.EOF
+	}
+	c.n = n
+	return true
+}
+
+// Write sends all of p. It fails with ErrTimeout when the peer has taken nothing for idle (0:
+// without bound).
+func (c *Conn) Write(p []byte, idle time.Duration) error {
+	n, e := Send(c.fd, p)
+	if e != 0 && e != syscall.EAGAIN {
+		return os.NewSyscallError("send", e)
+	}
+	for p = p[n:]; len(p) > 0; p = p[n:] {
+		var err error
+		if n, err = c.writeSome(p, After(Now(), idle)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// writeBy sends all of p before due.
+func (c *Conn) writeBy(p []byte, due int64) error {
+	for len(p) > 0 {
+		n, err := c.writeSome(p, due)
+		if err != nil {
+			return err
+		}
+		p = p[n:]
+	}
+	return nil
+}
+
+// writeSome sends at least one byte of p, waiting for room until due.
+func (c *Conn) writeSome(p []byte, due int64) (int, error) {
+	c.out, c.writeErr = p, nil
+	for {
+		if due != 0 && (c.writeArmed == 0 || c.writeArmed > due) {
+			c.writeArmed = due
+			if err := c.file.SetWriteDeadline(Time(due)); err != nil {
+				return 0, err
+			}
+		}
+		err := c.raw.Write(c.onSend)
+		if err == nil {
+			return len(p) - len(c.out), c.writeErr
+		}
+		if err != ErrTimeout {
+			return 0, err
+		}
+		c.writeArmed = 0
+		if due == 0 || Now() >= due {
+			if err := c.file.SetWriteDeadline(time.Time{}); err != nil {
+				return 0, err
+			}
+			if due != 0 {
+				return 0, ErrTimeout
+			}
+		}
+	}
+}
+
+func (c *Conn) stepSend(fd uintptr) bool {
+	n, e := Send(fd, c.out)
+	if e == syscall.EAGAIN {
+		return false
+	}
+	if e != 0 {
+		c.writeErr = os.NewSyscallError("send", e)
+	}
+	c.out = c.out[n:]
+	return true
+}
+
+// Alive reports whether an idle connection is still usable: open, and silent. It costs a system
+// call.
+func (c *Conn) Alive() bool {
+	alive := false
+	_ = c.raw.Control(func(fd uintptr) {
+		var b [1]byte
+		_, e := peek(fd, b[:])
+		alive = e == syscall.EAGAIN
+	})
+	return alive
+}
+
+// Shutdown ends both directions at once, so that whoever waits on the Conn is woken with an error
+// or the end of the stream. Anybody may call it at any time; it does not close.
+func (c *Conn) Shutdown() {
+	_ = c.raw.Control(func(fd uintptr) { _ = unix.Shutdown(int(fd), unix.SHUT_RDWR) })
+}
+
+// CloseWrite sends a FIN after what has been written.
+func (c *Conn) CloseWrite() error {
+	var err error
+	if cerr := c.raw.Control(func(fd uintptr) { err = unix.Shutdown(int(fd), unix.SHUT_WR) }); cerr != nil {
+		return cerr
+	}
+	return os.NewSyscallError("shutdown", err)
+}
+
+// Close closes the socket. The owner calls it, once, and not from within Serve.
+func (c *Conn) Close() error { return c.file.Close() }
+
+// Abort closes with a reset instead of a FIN, so that the peer cannot take what it has received
+// for the whole.
+func (c *Conn) Abort() error {
+	_ = c.raw.Control(func(fd uintptr) {
+		_ = unix.SetsockoptLinger(int(fd), unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
+	})
+	return c.file.Close()
+}
+
+// Linger closes after the peer had the chance to read what was written: closing with unread bytes
+// in the receive queue would send a reset, and that may overtake the last response (RFC 9112,
+// section 9.6). It reads at most limit bytes, for at most d.
+func (c *Conn) Linger(limit int, d time.Duration) error {
+	if err := c.CloseWrite(); err != nil {
+		return errors.Join(err, c.Close())
+	}
+	b := GetBuffer(SmallSize)
+	defer b.Put()
+	due := After(Now(), d)
+	if err := c.Rearm(due); err != nil {
+		return errors.Join(err, c.Close())
+	}
+	for limit > 0 {
+		n, err := c.Read(b.B, due)
+		if err != nil {
+			break // the end of the stream, a reset or the time-out: all of them end the linger
+		}
+		limit -= n
+	}
+	return c.Close()
+}
+
+// Open reports whether the peer has not closed: bytes may be waiting. It costs a system call.
+func (c *Conn) Open() bool {
+	open := false
+	_ = c.raw.Control(func(fd uintptr) {
+		var b [1]byte
+		n, e := peek(fd, b[:])
+		open = e == syscall.EAGAIN || n > 0
+	})
+	return open
+}

@@ -1,0 +1,29 @@
+// Package wire owns the sockets of the data plane: how they are made, read, written, awaited and
+// given up. It knows no protocol.
+//
+// A [Listener] accepts, [Dial] connects; both yield a [Conn], a non-blocking TCP socket on the
+// runtime's poller, made with half of the system calls of package net: options are set once on the
+// listening socket and inherited, addresses come from accept itself.
+//
+// The rule that makes it fast is to wait first: a read from a drained socket is a wasted system
+// call, so [Conn.Exchange] sends, waits and only then receives, and [Conn.Serve] lets one callback
+// handle every readiness of a client for as long as its requests are simple.
+//
+// What waiting first must respect:
+//   - A short receive proves that no data is left, not that no FIN or RST is. Waiting after it is
+//     right only where the protocol promises more bytes, or where a late end of the stream costs
+//     nothing; every wait here has a deadline, and an expired deadline receives once more.
+//   - Inside the callback of Serve, Close or a nested read of the same Conn never returns. The
+//     callback may write to its Conn, and do anything with another one.
+//   - Deadlines act between two calls of the callback only. [Conn.Shutdown] stops a Conn from
+//     outside, at any time; only its owner closes it.
+//
+// Deadlines are lazy. Moving a timer costs more than a receive, so a Conn keeps a timer that is
+// already set to fire earlier, and sets it anew only when it has fired; see Conn.Arm.
+//
+// [Watcher] tells when the peer of a socket goes away while nobody reads from it. [Buffer] is a
+// pooled piece of memory. [Now] is the monotonic clock of all deadlines here.
+//
+// A Conn belongs to one goroutine, except for Shutdown; reading and writing may be split between
+// two. Everything else here may be used from any goroutine.
+package wire

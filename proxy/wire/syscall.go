@@ -1,0 +1,52 @@
+package wire
+
+import (
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// The calls below never block, because every socket here is non-blocking. They go past the
+// scheduler's bookkeeping of system calls for that reason, which saves about 60 ns each.
+
+// Recv receives what is there, at most len(p) bytes. 0 and no error is the end of the stream;
+// syscall.EAGAIN means that nothing is there yet. p must not be empty.
+func Recv(fd uintptr, p []byte) (int, syscall.Errno) {
+	return recv(fd, p, 0)
+}
+
+// peek is Recv that leaves the bytes where they are.
+func peek(fd uintptr, p []byte) (int, syscall.Errno) {
+	return recv(fd, p, unix.MSG_PEEK)
+}
+
+func recv(fd uintptr, p []byte, flags uintptr) (int, syscall.Errno) {
+	for {
+		n, _, e := syscall.RawSyscall6(unix.SYS_RECVFROM, fd,
+			uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), flags, 0, 0)
+		if e == 0 {
+			return int(n), 0
+		}
+		if e != syscall.EINTR {
+			return 0, e
+		}
+	}
+}
+
+// Send sends what the socket takes, possibly less than p. syscall.EAGAIN means that it is full.
+func Send(fd uintptr, p []byte) (int, syscall.Errno) {
+	if len(p) == 0 {
+		return 0, 0
+	}
+	for {
+		n, _, e := syscall.RawSyscall6(unix.SYS_SENDTO, fd,
+			uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), unix.MSG_NOSIGNAL, 0, 0)
+		if e == 0 {
+			return int(n), 0
+		}
+		if e != syscall.EINTR {
+			return 0, e
+		}
+	}
+}
