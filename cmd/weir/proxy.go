@@ -1,0 +1,59 @@
+package main
+
+import (
+	"context"
+
+	"weir/api"
+	"weir/config"
+	"weir/proxy"
+)
+
+// serverPlane is the data plane of package proxy.
+type serverPlane struct {
+	server  *proxy.Server
+	options planeOptions
+}
+
+var _ plane = (*serverPlane)(nil)
+
+// newPlane builds the data plane.
+func newPlane(o planeOptions) (plane, error) {
+	s, err := proxy.New(proxy.Options{Config: o.config, Log: o.log, Telemetry: o.telemetry, AccessLog: o.access})
+	if err != nil {
+		return nil, err
+	}
+	return &serverPlane{s, o}, nil
+}
+
+func (p *serverPlane) Start(ctx context.Context) error { return p.server.Start(ctx) }
+
+func (p *serverPlane) Apply(c *config.Config) (string, error) {
+	change, err := p.server.Apply(c)
+	if err != nil {
+		return "", err
+	}
+	return change.String(), nil
+}
+
+func (p *serverPlane) Shutdown(ctx context.Context) error { return p.server.Shutdown(ctx) }
+
+func (p *serverPlane) Pools() []api.Pool {
+	var list []api.Pool
+	for _, s := range p.server.Pools() {
+		list = append(list, api.Pool{Pool: s.Balancer, Protocol: string(s.Config.Protocol), Required: s.Config.Required})
+	}
+	return list
+}
+
+func (p *serverPlane) Listeners() []api.Listener {
+	var list []api.Listener
+	for _, s := range p.server.Listeners() {
+		list = append(list, api.Listener{
+			Name: s.Config.Name, Protocol: string(s.Config.Protocol), Addresses: s.Addresses, Pool: s.Config.Pool,
+			Active: int64(s.Connections), Total: p.options.telemetry.Listener(s.Config.Name).Counts().Opened,
+		})
+	}
+	return list
+}
+
+func (p *serverPlane) Checks() checks { return p.server.Monitor() }
