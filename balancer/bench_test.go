@@ -10,6 +10,36 @@ import (
 	"weir/config"
 )
 
+// BenchmarkChoose is the choice alone: hash and picker, without counting the lease.
+func BenchmarkChoose(b *testing.B) {
+	for _, a := range []config.Algorithm{config.WeightedRoundRobin, config.LeastConnections, config.SourceIP, config.FiveTupleHash} {
+		for _, n := range []int{4, 64, 1024} {
+			b.Run(fmt.Sprintf("%s/%d", a, n), func(b *testing.B) {
+				p, f := busyPool(n, a)
+				s := p.Snapshot()
+				var chosen *Backend
+				switch picker := s.picker.(type) {
+				case *rotation:
+					for b.Loop() {
+						chosen = picker.choose(nil)
+					}
+				case *hashing:
+					for b.Loop() {
+						chosen = picker.choose(f.hash(s.tuple, s.seed), nil)
+					}
+				case *leastConnections:
+					for b.Loop() {
+						chosen = picker.backends[picker.least(-1, nil).index]
+					}
+				}
+				if chosen == nil {
+					b.Fatal("nothing was chosen")
+				}
+			})
+		}
+	}
+}
+
 // BenchmarkPick is one Acquire, from a state in which all backends hold leases. The leases are not
 // released: the load goes up evenly.
 func BenchmarkPick(b *testing.B) {

@@ -99,13 +99,18 @@ func threshold(part float64) uint64 {
 // and again, which spreads the keys of a dead backend over the others; then the first backend in the
 // order of the names, from a place that depends on the key, has it.
 func (h *hashing) Pick(hash uint64, avoid *Tried) *Backend {
+	b := h.choose(hash, avoid)
+	if b != nil {
+		b.take()
+	}
+	return b
+}
+
+func (h *hashing) choose(hash uint64, avoid *Tried) *Backend {
 	b := h.owner(hash)
 	if avoid != nil && avoid.Has(b) {
-		if b = h.other(hash, avoid); b == nil {
-			return nil
-		}
+		return h.other(hash, avoid)
 	}
-	b.take()
 	return b
 }
 

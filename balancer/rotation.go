@@ -52,14 +52,19 @@ func (r *rotation) turn() int {
 // Pick gives the flow to the backend whose turn it is, or whose turn is next of those that are not
 // in avoid.
 func (r *rotation) Pick(_ uint64, avoid *Tried) *Backend {
+	b := r.choose(avoid)
+	if b != nil {
+		b.take()
+	}
+	return b
+}
+
+func (r *rotation) choose(avoid *Tried) *Backend {
 	slot := r.turn()
 	b := r.backends[r.cycle[slot]]
 	if avoid != nil && avoid.Has(b) {
-		if b = r.after(slot, avoid); b == nil {
-			return nil
-		}
+		return r.after(slot, avoid)
 	}
-	b.take()
 	return b
 }
 
