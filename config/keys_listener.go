@@ -10,7 +10,7 @@ func listenerRows() []key {
 		{path: "listeners.*.address", kind: kindListen,
 			doc: "IP:port. Without an IP (`:8080`) all addresses. Port 0 takes a free one. One of `address` and `addresses` is required."},
 		{path: "listeners.*.addresses", kind: kindList, doc: "Several of them."},
-		{path: "listeners.*.addresses[]", kind: kindListen, doc: "IP:port."},
+		{path: "listeners.*.addresses[]", kind: kindListen, doc: "An IP:port."},
 		{path: "listeners.*.pool", kind: kindReference, doc: "Pool of the requests that no route matches. Required when there are no routes; with routes and without it such requests get 404."},
 		{path: "listeners.*.routes", kind: kindList, doc: "Which request goes to which pool. The first match wins."},
 		{path: "listeners.*.routes[]", kind: kindObject, doc: "One route. What is not given matches everything."},

@@ -6,7 +6,7 @@ func processRows() []key {
 		{path: "version", kind: kindInt, def: "1", min: "1", max: "1",
 			doc: "Version of the vocabulary."},
 		{path: "include", kind: kindList, single: true,
-			doc: "Further files, in the main file only. Patterns are relative to it; files are read in the order of their names, each with its own line numbers. A name that stands in two files is an error, and so is a section other than `listeners` and `pools`."},
+			doc: "Further files, in the main file only. Patterns are relative to it; files are read in the order of their names, each with its own line numbers. A name of a listener or a pool that stands in two files is an error, and so is any other section that does."},
 		{path: "include[]", kind: kindFile, doc: "A path, or a pattern with `*`, `?` and `[…]`."},
 		{path: "state_dir", kind: kindFile, planned: true,
 			doc: "Directory for revisions made through the API, overrides, keys and the journal."},

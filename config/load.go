@@ -23,7 +23,7 @@ func Environ(lookup func(name string) (value string, set bool)) Option {
 // otherwise.
 func Load(path string, options ...Option) (*Config, Report) {
 	l := newLoader(path, options)
-	data, err := l.in.read(path)
+	data, err := l.in.readAny(path)
 	if err != nil {
 		l.unreadable(path, err)
 		return l.finish()

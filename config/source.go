@@ -104,6 +104,14 @@ func (in *inputs) digest() string { return fmt.Sprintf("%x", in.sum.Sum(nil)) }
 
 // read returns a configuration file.
 func (in *inputs) read(path string) ([]byte, error) {
+	if err := wantRegular(path); err != nil {
+		return nil, err
+	}
+	return in.readAny(path)
+}
+
+// readAny is read for the main file, which may be a pipe.
+func (in *inputs) readAny(path string) ([]byte, error) {
 	data, err := readLimited(path, maxFileBytes)
 	if err != nil {
 		return nil, err
@@ -116,13 +124,31 @@ func (in *inputs) secret(path string) (string, error) {
 	if s, ok := in.secrets[path]; ok {
 		return s.text, s.err
 	}
-	data, err := readLimited(path, maxSecretBytes)
+	var data []byte
+	err := wantRegular(path)
+	if err == nil {
+		data, err = readLimited(path, maxSecretBytes)
+	}
 	if err == nil {
 		err = in.add(data)
 	}
 	text := strings.TrimSuffix(strings.TrimSuffix(string(data), "\n"), "\r")
 	in.secrets[path] = secret{text, err}
 	return text, err
+}
+
+// wantRegular refuses pipes and devices, on which opening or reading may never end.
+func wantRegular(path string) error {
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return cause(err)
+	case info.IsDir():
+		return errors.New("is a directory")
+	case !info.Mode().IsRegular():
+		return errors.New("is not a regular file")
+	}
+	return nil
 }
 
 // readLimited reads a file of at most limit bytes. The error does not repeat the path.

@@ -14,9 +14,6 @@ import (
 	"github.com/goccy/go-yaml/token"
 )
 
-// maxDepth is how deep values may nest. The vocabulary needs 8.
-const maxDepth = 32
-
 // syntaxError is what makes a file unreadable as YAML. There is one for a file at most, since
 // whatever follows it is guesswork.
 type syntaxError struct {
@@ -94,85 +91,6 @@ func checkBytes(src *source, data []byte) *syntaxError {
 	return nil
 }
 
-// checkTokens refuses, before the parser recurses into them, what nests too deeply or cannot be
-// valid: the parser takes quadratic time on both.
-func checkTokens(src *source, tokens token.Tokens) *syntaxError {
-	var columns []int // of the open block collections
-	flow, marks := 0, 0
-	lastColon := 0 // line
-	for _, t := range tokens {
-		switch t.Type {
-		case token.SequenceStartType, token.MappingStartType:
-			flow++
-		case token.SequenceEndType, token.MappingEndType:
-			flow--
-		case token.AnchorType, token.TagType, token.AliasType:
-			marks++
-		case token.SequenceEntryType, token.MappingKeyType, token.MappingValueType:
-			if flow > 0 {
-				break
-			}
-			column := t.Position.Column
-			if t.Type == token.MappingValueType {
-				if lastColon == t.Position.Line && !hasEntrySince(t) {
-					return &syntaxError{src.spanAt(t), "a second \": \" on the line", "put the value in quotes, or the inner mapping on lines of its own"}
-				}
-				lastColon = t.Position.Line
-				column = lineColumn(t)
-			}
-			for len(columns) > 0 && columns[len(columns)-1] >= column {
-				columns = columns[:len(columns)-1]
-			}
-			columns = append(columns, column)
-		}
-		if t.Type == token.CollectEntryType || t.Type == token.MappingValueType {
-			marks = 0
-		}
-		if flow+len(columns)+marks > maxDepth {
-			return &syntaxError{src.spanAt(t), fmt.Sprintf("nesting deeper than %d levels", maxDepth), "no configuration needs that: look for an unclosed bracket before this place"}
-		}
-		if e := checkNeighbours(src, t); e != nil {
-			return e
-		}
-	}
-	return nil
-}
-
-// lineColumn is the column of the key that the colon t ends.
-func lineColumn(t *token.Token) int {
-	if t.Prev != nil && t.Prev.Position.Line == t.Position.Line {
-		return t.Prev.Position.Column
-	}
-	return t.Position.Column
-}
-
-// hasEntrySince reports whether a flow collection or a list item stands between the colon before t,
-// on the same line, and t.
-func hasEntrySince(t *token.Token) bool {
-	for p := t.Prev; p != nil && p.Position.Line == t.Position.Line; p = p.Prev {
-		switch p.Type {
-		case token.MappingValueType:
-			return false
-		case token.SequenceEntryType, token.MappingKeyType, token.SequenceEndType, token.MappingEndType:
-			return true
-		}
-	}
-	return true
-}
-
-// checkNeighbours refuses two scalars in a row, as in: "a" "b".
-func checkNeighbours(src *source, t *token.Token) *syntaxError {
-	p := t.Prev
-	if p == nil || p.Position.Line != t.Position.Line || !quotedToken(t) || !quotedToken(p) {
-		return nil
-	}
-	return &syntaxError{src.spanAt(t), "two texts in a row", "put one pair of quotes around all of it, or a comma between them"}
-}
-
-func quotedToken(t *token.Token) bool {
-	return t.Type == token.SingleQuoteType || t.Type == token.DoubleQuoteType
-}
-
 // explainSyntax adds a remedy to an error of the parser.
 func explainSyntax(src *source, err error) *syntaxError {
 	ye, ok := errors.AsType[yaml.Error](err)
@@ -227,50 +145,4 @@ func (s *source) spanOf(n ast.Node) span {
 		return at
 	}
 	return s.spanAt(n.GetToken())
-}
-
-// linker resolves aliases in the order of the file, so that an alias sees the anchors before it and
-// never the one that it stands in.
-type linker struct {
-	src     *source
-	aliases map[*ast.AliasNode]ast.Node
-	anchors map[string]ast.Node
-	err     *syntaxError
-}
-
-func (l *linker) node(n ast.Node) {
-	switch v := n.(type) {
-	case *ast.MappingNode:
-		for _, e := range v.Values {
-			l.node(e)
-		}
-	case *ast.MappingValueNode:
-		l.node(v.Key)
-		l.node(v.Value)
-	case *ast.MappingKeyNode:
-		l.node(v.Value)
-	case *ast.SequenceNode:
-		for _, e := range v.Values {
-			l.node(e)
-		}
-	case *ast.TagNode:
-		l.node(v.Value)
-	case *ast.AnchorNode:
-		l.node(v.Value)
-		l.anchors[v.Name.GetToken().Value] = v.Value
-	case *ast.AliasNode:
-		l.alias(v)
-	}
-}
-
-func (l *linker) alias(v *ast.AliasNode) {
-	name := v.Value.GetToken().Value
-	target, ok := l.anchors[name]
-	if ok {
-		l.aliases[v] = target
-		return
-	}
-	if l.err == nil {
-		l.err = &syntaxError{l.src.spanOf(v), fmt.Sprintf("the alias *%s has no anchor before it", shorten(name)), fmt.Sprintf("define it earlier in the same file: &%s", shorten(name))}
-	}
 }

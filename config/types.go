@@ -248,13 +248,13 @@ const (
 
 // HealthCheck says how the backends of a pool are probed.
 type HealthCheck struct {
-	Protocol  Protocol // http https tcp
-	Port      int      // 0: the backend's
-	Interval  time.Duration
-	Timeout   time.Duration
-	Rise      int // consecutive successes that turn down into up
-	Fall      int // consecutive failures that turn up into down
-	Initial   InitialHealth
+	Protocol Protocol // http https tcp
+	Port     int      // 0: the backend's
+	Interval time.Duration
+	Timeout  time.Duration
+	Rise     int // consecutive successes that turn down into up
+	Fall     int // consecutive failures that turn up into down
+	Initial  InitialHealth
 	// Plaintext is what the file says. Protocol has taken it into account already: it is http for
 	// an https check that is plaintext, and https for an http check of an https pool that is not.
 	Plaintext bool

@@ -7,8 +7,9 @@ import (
 	"github.com/goccy/go-yaml/ast"
 )
 
-// maxValues bounds what aliases can multiply a file to.
-const maxValues = 1 << 20
+// maxAliased bounds the values of one file that are reached through aliases. What stands in the file
+// itself is bounded by its size.
+const maxAliased = 1 << 17
 
 // walker reads the values of one document by the vocabulary and reports everything that is not in
 // it. It goes on after an error, and never reports what only follows from one.
@@ -17,9 +18,9 @@ type walker struct {
 	doc     *document
 	expand  *expander
 	found   *findings
-	aliased int // open aliases
-	values  int
-	stopped bool // too many values
+	aliased int  // open aliases
+	values  int  // reached through aliases
+	stopped bool // too many of them
 }
 
 // fail records an error about v.
@@ -34,8 +35,11 @@ func (w *walker) fail(v *value, at span, message, hint string, related ...span) 
 // value reads n as k.
 func (w *walker) value(n ast.Node, k *key, v *value) {
 	v.key, v.given = k, true
-	if w.values++; w.values > maxValues {
-		w.fail(v, v.at, fmt.Sprintf("%s: aliases make this file larger than %d values", place(v.path), maxValues), "write the values out, or split the file")
+	if w.aliased > 0 {
+		w.values++
+	}
+	if w.values > maxAliased && !w.stopped {
+		w.found.add(Error, v.head, v.path, fmt.Sprintf("%s: more than %d values through aliases", place(v.path), maxAliased), "write the values out, or split the file")
 		w.stopped = true
 	}
 	if w.stopped {

@@ -93,7 +93,7 @@ func (w *walker) pairs(n ast.Node, v *value) ([]pair, bool) {
 // merged returns the entries that a merge key brings in: those of one mapping, or of a list of
 // them, the first of which wins.
 func (w *walker) merged(n ast.Node, v *value) []pair {
-	if w.values++; w.values > maxValues {
+	if w.values++; w.values > maxAliased {
 		return nil // value reports it
 	}
 	switch m := n.(type) {

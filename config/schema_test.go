@@ -1,0 +1,145 @@
+package config
+
+import (
+	"encoding/json"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/goccy/go-yaml"
+	"github.com/google/jsonschema-go/jsonschema"
+)
+
+// resolvedSchema is the schema as another program would read it.
+func resolvedSchema(t *testing.T) *jsonschema.Resolved {
+	t.Helper()
+	var s jsonschema.Schema
+	if err := json.Unmarshal(Schema(), &s); err != nil {
+		t.Fatal(err)
+	}
+	resolved, err := s.Resolve(&jsonschema.ResolveOptions{ValidateDefaults: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resolved
+}
+
+// instance reads YAML as plain values, the way an editor sees it.
+func instance(t *testing.T, data []byte) any {
+	t.Helper()
+	text, err := yaml.YAMLToJSON(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var v any
+	if err := json.Unmarshal(text, &v); err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+func TestSchemaAcceptsGoodFiles(t *testing.T) {
+	schema := resolvedSchema(t)
+	var files []string
+	for _, pattern := range []string{"testdata/good/*.yaml", "testdata/good/extra/*.yaml", "../examples/*.yaml", "testdata/bad/warnings.yaml"} {
+		matches, err := filepath.Glob(pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, matches...)
+	}
+	if len(files) < 6 {
+		t.Fatalf("only %d files", len(files))
+	}
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := schema.Validate(instance(t, data)); err != nil {
+			t.Errorf("%s: %v", file, err)
+		}
+	}
+}
+
+func TestSchemaRejectsBadFiles(t *testing.T) {
+	schema := resolvedSchema(t)
+	for _, name := range []string{
+		"unknown-key", "wrong-type", "bounds", "enum", "not-supported", "not-supported-words", "duration", "size",
+		"status", "misplaced", "names", "no-value", "not-a-mapping", "health", "everything",
+	} {
+		data, err := os.ReadFile("testdata/bad/" + name + ".yaml")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := schema.Validate(instance(t, data)); err == nil {
+			t.Errorf("the schema accepts %s.yaml", name)
+		}
+	}
+}
+
+// TestSchemaRejectsOneMistake changes one thing of a good file at a time.
+func TestSchemaRejectsOneMistake(t *testing.T) {
+	schema := resolvedSchema(t)
+	good := string(full(t))
+	if err := schema.Validate(instance(t, []byte(good))); err != nil {
+		t.Fatal(err)
+	}
+	for old, bad := range map[string]string{
+		"level: DEBUG":              "level: loud",
+		"sample: 0.25":              "sample: 2",
+		"client_header: 1s":         "client_header: 1",
+		"max_header: 32KiB":         "max_header: 32KB",
+		"max_header_count: 64":      "max_header_count: many",
+		"protocol: http\n":          "protocol: tcp\n",
+		"path: /exact":              "path: exact",
+		"port: 8443":                "port: 70000",
+		"budget: 10%":               "budget: 0.1",
+		"weighted: false":           "weighted: 0",
+		"weight: 0":                 "weight: 300",
+		"on: reset":                 "on: timeout",
+		"repeat: false":             "repeats: false",
+		"b2: 10.0.0.12:8443":        "b2: 12",
+		"address: 10.0.0.11:8443":   "addres: 10.0.0.11:8443",
+		`status: ["200-299",`:       `status: ["600",`,
+		"        X-Probe: weir\n":   "        \"X Probe\": weir\n",
+		"initial: down":             "initial: [down]",
+		"keepalive_requests: 100":   "keepalive_requests: -1",
+		"  own:\n":                  "  \"o w n\":\n",
+		"mode: Replace":             "mode: 3",
+		"health_check:\n      send": "health_check: off\n    x:\n      send",
+	} {
+		if !strings.Contains(good, old) {
+			t.Errorf("%q is not in the file", old)
+			continue
+		}
+		text := strings.Replace(good, old, bad, 1)
+		if err := schema.Validate(instance(t, []byte(text))); err == nil {
+			t.Errorf("the schema accepts %q", bad)
+		}
+	}
+}
+
+// TestSchemaHasEveryKey compares the properties with the table.
+func TestSchemaHasEveryKey(t *testing.T) {
+	var s jsonschema.Schema
+	if err := json.Unmarshal(Schema(), &s); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := slices.Sorted(maps.Keys(s.Properties)), slices.Sorted(slices.Values(vocabulary().names())); !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	if s.Schema != "https://json-schema.org/draft/2020-12/schema" {
+		t.Errorf("the schema is of %q", s.Schema)
+	}
+	text := string(Schema())
+	for path, k := range allKeys() {
+		named := strings.Contains(text, `"`+k.name+`": {`)
+		if k.name != "*" && k.name != "[]" && !k.planned && !k.parent.planned && !named {
+			t.Errorf("%s is not in the schema", path)
+		}
+	}
+}
