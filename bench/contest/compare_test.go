@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"weir/internal/lbtest"
 )
 
 // TestMain lets the test binary be the origin and the relay, like any program that calls Compare.
@@ -197,13 +199,7 @@ func TestProcessStop(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.patience = 20 * time.Millisecond
-	deadline := time.Now().Add(20 * time.Second)
-	for p.log.String() != "up" {
-		if time.Now().After(deadline) {
-			t.Fatalf("got output %q", p.log)
-		}
-		time.Sleep(time.Millisecond)
-	}
+	lbtest.Eventually(t, 20*time.Second, func() bool { return p.log.String() == "up" })
 	if err := p.died(); err != nil {
 		t.Error(err)
 	}
@@ -214,17 +210,17 @@ func TestProcessStop(t *testing.T) {
 	if err := p.stop(); err != nil {
 		t.Fatal(err)
 	}
-	for time.Now().Before(deadline) {
-		left := slices.DeleteFunc(slices.Clone(pids), func(pid int) bool {
-			_, err := sample([]int{pid})
-			return err != nil
-		})
-		if len(left) == 0 {
-			return
-		}
-		time.Sleep(time.Millisecond)
+	lbtest.Eventually(t, 20*time.Second, func() bool { return !slices.ContainsFunc(pids, runs) })
+}
+
+// runs reports whether a process is there and not just waiting for its parent to ask how it ended.
+func runs(pid int) bool {
+	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return false
 	}
-	t.Errorf("of the processes %v some are still there", pids)
+	s, err := parseStat(string(raw))
+	return err == nil && s.state != 'Z'
 }
 
 func TestTail(t *testing.T) {

@@ -83,7 +83,7 @@ func (r Report) facts() []string {
 	}
 	facts := []string{
 		fmt.Sprintf("%s: %s", r.Scenario, r.Summary),
-		fmt.Sprintf("%d connections, %s, %d backends; %d rounds in turns, %s each after %s of warm-up, %v of load in all",
+		fmt.Sprintf("%d connections, %s, %d backends; in turns, rounds: %d, each %s after %s of warm-up, %v of load in all",
 			r.Connections, loop, r.Backends, r.Rounds, r.Duration, r.Warmup, r.took()),
 		fmt.Sprintf("%s, %d MiB, %s, %s", cpu, m.MemoryMiB, m.Kernel, m.Go),
 		fmt.Sprintf("proxy on CPU %s, generator and origin on CPU %s", m.ProxyCPUs, m.LoadCPUs),
