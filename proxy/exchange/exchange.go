@@ -214,8 +214,7 @@ func (c *client) connect() error {
 	x := &c.work.x
 	p := x.lease.Backend().Peer().(*peer)
 	if !x.fresh {
-		// A request that must not be repeated goes on a connection that was seen alive.
-		if b := p.take(x.started, !c.repeatable()); b != nil {
+		if b := p.take(); b != nil {
 			b.reused = true
 			x.backend = b
 			p.stats.Reused(c.shard)

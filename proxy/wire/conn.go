@@ -263,15 +263,11 @@ func (c *Conn) stepSend(fd uintptr) bool {
 }
 
 // Alive reports whether an idle connection is still usable: open, and silent. It costs a system
-// call.
+// call, and is the owner's to ask.
 func (c *Conn) Alive() bool {
-	alive := false
-	_ = c.raw.Control(func(fd uintptr) {
-		var b [1]byte
-		_, e := peek(fd, b[:])
-		alive = e == syscall.EAGAIN
-	})
-	return alive
+	var b [1]byte
+	_, e := peek(c.fd, b[:])
+	return e == syscall.EAGAIN
 }
 
 // Shutdown ends both directions at once, so that whoever waits on the Conn is woken with an error
@@ -324,13 +320,10 @@ func (c *Conn) Linger(limit int, d time.Duration) error {
 	return c.Close()
 }
 
-// Open reports whether the peer has not closed: bytes may be waiting. It costs a system call.
+// Open reports whether the peer has not closed: bytes may be waiting. It costs a system call, and is
+// the owner's to ask.
 func (c *Conn) Open() bool {
-	open := false
-	_ = c.raw.Control(func(fd uintptr) {
-		var b [1]byte
-		n, e := peek(fd, b[:])
-		open = e == syscall.EAGAIN || n > 0
-	})
-	return open
+	var b [1]byte
+	n, e := peek(c.fd, b[:])
+	return e == syscall.EAGAIN || n > 0
 }
