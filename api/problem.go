@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"strings"
 )
 
 // Problem is an error in the form of RFC 9457. It is an error itself, so that clients of this package can
@@ -16,16 +17,19 @@ type Problem struct {
 	Hint   string `json:"hint,omitempty"`   // what to do about it
 }
 
-// Error is the detail and the hint, as one line of a message.
+// Error is the detail and the hint. They are one line, unless the detail has several.
 func (p *Problem) Error() string {
 	text := p.Detail
 	if text == "" {
 		text = p.Title
 	}
-	if p.Hint != "" {
-		text += "; " + p.Hint
+	switch {
+	case p.Hint == "":
+		return text
+	case strings.Contains(text, "\n"):
+		return text + "\n" + p.Hint
 	}
-	return text
+	return text + "; " + p.Hint
 }
 
 // problem makes a Problem whose title is the status in words.

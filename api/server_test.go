@@ -5,6 +5,8 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"net/netip"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -194,4 +196,21 @@ func TestCloseWaits(t *testing.T) {
 			}
 		})
 	}
+}
+
+// FuzzLocalHost: what is let in names an IP address or localhost to a browser as well.
+func FuzzLocalHost(f *testing.F) {
+	for _, seed := range []string{"127.0.0.1:80", "[::1]:80", "localhost", "evil.example", "a:b:c", "[::1%25eth0]", "localhost:", "1.2.3.4."} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, field string) {
+		u, err := url.Parse("http://" + field)
+		if err != nil || u.Host != field || !localHost(field) {
+			return
+		}
+		name := u.Hostname()
+		if _, err := netip.ParseAddr(name); err != nil && !strings.EqualFold(strings.TrimSuffix(name, "."), "localhost") {
+			t.Errorf("%q is let in, and names %q", field, name)
+		}
+	})
 }
