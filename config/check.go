@@ -96,7 +96,7 @@ func (c *checker) reference(ref, l *value) {
 	if target == nil {
 		c.dangling = true
 		if !c.incomplete {
-			c.fail(ref, fmt.Sprintf("%s %s does not exist", ref.path, quote(name)), poolAdvice(name, pools))
+			c.fail(ref, fmt.Sprintf("%s %s does not exist", ref.path, quote(ref.text)), poolAdvice(ref.text, pools))
 		}
 		return
 	}
@@ -128,7 +128,7 @@ func poolAdvice(name string, pools *value) string {
 	}
 	slices.Sort(names)
 	if len(names) == 0 {
-		return "there are no pools: add pools: { " + shorten(name) + `: { backends: ["10.0.0.11:8080"] } }`
+		return `there are no pools: add pools: { NAME: { backends: ["10.0.0.11:8080"] } }`
 	}
 	near := closest(name, names)
 	if len(names) > 10 {

@@ -101,7 +101,7 @@ func (c *checker) backends(p *value) {
 			continue
 		}
 		if first := addresses[addr]; first != nil {
-			c.fail(b.child("address"), fmt.Sprintf("%s and %s have the same address %s", first.path, b.path, addr),
+			c.fail(b.child("address"), fmt.Sprintf("%s and %s have the same address %s", first.path, b.path, first.child("address").text),
 				"remove one of them; a larger weight gives a backend more traffic", first.child("address").at)
 			continue
 		}

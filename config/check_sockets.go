@@ -76,10 +76,10 @@ func overlap(a, b netip.Addr) bool {
 
 // shared names what two sockets share.
 func shared(a, b socket) string {
-	if a.v.raw == b.v.raw {
-		return fmt.Sprint(a.v.raw)
+	if a.v.text == b.v.text {
+		return a.v.text
 	}
-	return fmt.Sprintf("%v (one as %v)", a.v.raw, b.v.raw)
+	return fmt.Sprintf("%s (one as %s)", a.v.text, b.v.text)
 }
 
 // admin checks the admin addresses.

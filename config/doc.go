@@ -30,5 +30,6 @@
 //
 // Loading opens files for reading and does nothing else: it binds, resolves and writes nothing, and
 // it starts no goroutine. All functions may be called concurrently. The text of a ${file:…} never
-// appears in a message. The package imports none of ours.
+// appears in a message, unless it is itself the path of a file that cannot be opened. The package
+// imports none of ours.
 package config

@@ -35,7 +35,7 @@ func (w *walker) standIn(n ast.Node, v *value) {
 		return
 	}
 	if !strings.EqualFold(text.text, v.key.word) {
-		w.fail(v, v.at, fmt.Sprintf("%s %s is neither a mapping nor %s", v.path, quote(text.text), v.key.word), "write "+v.key.word+", or a mapping of: "+strings.Join(v.key.names(), ", "))
+		w.fail(v, v.at, fmt.Sprintf("%s %s is neither a mapping nor %s", v.path, quote(v.text), v.key.word), "write "+v.key.word+", or a mapping of: "+strings.Join(v.key.names(), ", "))
 		return
 	}
 	v.word = v.key.word

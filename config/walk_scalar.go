@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/goccy/go-yaml/ast"
 )
@@ -19,11 +20,13 @@ func (w *walker) scalar(n ast.Node, v *value) {
 	}
 	raw, p := v.key.parse(text.text)
 	if p != nil {
-		message := v.path + " " + p.text
-		if text.secret { // the text of the problem would show what is in the file
-			message = v.path + ": the content of " + quote(v.text) + " is not " + kinds[v.key.kind].name + " that is allowed here"
+		message, hint := v.path+" "+p.text, p.hint
+		if text.secret { // the problem would show what is in the file
+			name := kinds[v.key.kind].name
+			message = fmt.Sprintf("%s: the content of %s is not %s that is allowed here", v.path, quote(v.text), name)
+			hint = strings.TrimSuffix(fmt.Sprintf("the file must hold %s, like %s", name, kinds[v.key.kind].example), ", like ")
 		}
-		w.fail(v, v.at, message, p.hint)
+		w.fail(v, v.at, message, hint)
 		return
 	}
 	v.raw = raw

@@ -1,0 +1,50 @@
+package config
+
+import (
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+)
+
+// FuzzLoad looks for panics, for problems without a place or a remedy, and for configurations that
+// load in two ways.
+func FuzzLoad(f *testing.F) {
+	for _, pattern := range []string{"testdata/bad/*.yaml", "testdata/bad/*.json", "testdata/good/*.yaml", "../examples/*.yaml"} {
+		files, err := filepath.Glob(pattern)
+		if err != nil {
+			f.Fatal(err)
+		}
+		for _, file := range files {
+			data, err := os.ReadFile(file)
+			if err != nil {
+				f.Fatal(err)
+			}
+			f.Add(strings.ReplaceAll(string(data), "include", "x-include"))
+		}
+	}
+	f.Add("a: &a [*a]\n? [x]\n: {<<: 3}\n--- |\n x\n")
+	environ := Environ(func(name string) (string, bool) { return "value", name == "SET" })
+	f.Fuzz(func(t *testing.T, text string) {
+		if strings.Contains(text, "include") || strings.Contains(text, "file:") {
+			t.Skip("would read files of this machine")
+		}
+		c, report := LoadBytes("x.yaml", []byte(text), environ)
+		again, second := LoadBytes("x.yaml", []byte(text), environ)
+		if !reflect.DeepEqual(report, second) || !reflect.DeepEqual(c, again) {
+			t.Error("it loads in two ways")
+		}
+		if (c == nil) != (report.Errors() > 0) {
+			t.Errorf("a configuration: %v, errors: %d", c != nil, report.Errors())
+		}
+		wellFormed(t, report)
+		var b strings.Builder
+		if err := report.Text(&b, false); err != nil {
+			t.Fatal(err)
+		}
+		if !strings.HasSuffix(b.String(), "\n") || strings.Contains(b.String(), "\x1b") {
+			t.Errorf("the report is %q", b.String())
+		}
+	})
+}
