@@ -20,6 +20,10 @@ import (
 // receiveBuffer is the size of a connection's buffer; longer responses are always parsed.
 const receiveBuffer = 16 << 10
 
+// maxBody bounds the body of a response: fasthttp allocates what a Content-Length announces before
+// the first byte of it has come. A longer one is a failure of kind "response".
+const maxBody = 64 << 20
+
 // rearm is how stale a connection's deadline may get before it is moved: moving it for every
 // exchange would cost more than it protects.
 const rearm = time.Second
@@ -193,7 +197,7 @@ func (c *conn) attempt(now time.Time) (reply, error) {
 			return reply{}, classify(err)
 		}
 	}
-	return c.parse()
+	return c.parse(c.tcp)
 }
 
 // arm moves the deadline when it has become stale.
@@ -263,11 +267,11 @@ func (c *conn) send(fd int) bool {
 	}
 }
 
-// parse reads the response from what has been received and from the socket.
-func (c *conn) parse() (reply, error) {
-	c.tee.reset(c.buf[:c.got], c.tcp)
+// parse reads the response from what has been received and then from rest, the socket.
+func (c *conn) parse(rest io.Reader) (reply, error) {
+	c.tee.reset(c.buf[:c.got], rest)
 	c.reader.Reset(&c.tee)
-	err := c.resp.Read(c.reader)
+	err := c.resp.ReadLimitBody(c.reader, maxBody)
 	c.got = c.tee.size
 	if err == nil && c.reader.Buffered() > 0 {
 		err = errTrailing

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"net"
@@ -116,6 +117,7 @@ func TestConnExchanges(t *testing.T) {
 		{"bytes after the response", conns(answers(hello + "x")), "GET", []string{"response"}},
 		{"bytes after a known response", conns(answers(hello, hello+"x")), "GET", []string{"ok", "response"}},
 		{"not HTTP", conns(answers("SSH-2.0-x\r\n\r\n")), "GET", []string{"response"}},
+		{"body announced too long", conns(answers("HTTP/1.1 200 OK\r\nContent-Length: 99999999999999\r\n\r\n")), "GET", []string{"response"}},
 		{"the check refuses", conns(answers("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx")), "GET", []string{"check"}},
 		{"no answer", conns(func(_ *net.TCPConn, request func() bool) { request(); request() }), "GET", []string{"timeout"}},
 		{"half an answer", conns(answers(hello[:30])), "GET", []string{"timeout"}},
@@ -214,4 +216,36 @@ func TestConnAllocs(t *testing.T) {
 	if got != 0 && !raceEnabled {
 		t.Errorf("got %v allocations for an exchange, want 0", got)
 	}
+}
+
+// FuzzResponse parses any bytes as a response. What is accepted must be accepted again, with
+// nothing left over, and be kept as the known response only if it is whole.
+func FuzzResponse(f *testing.F) {
+	for _, seed := range []string{
+		hello, chunked, hello + "x", hello[:30], "", "HTTP/1.1 204 No Content\r\n\r\n",
+		"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" + world, "HTTP/1.1 200 OK\r\n\r\nhello",
+		"HTTP/1.0 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 9999999999999999999\r\n\r\n",
+	} {
+		f.Add([]byte(seed), uint8(5))
+	}
+	f.Fuzz(func(t *testing.T, b []byte, split uint8) {
+		c := newConn("", nil, LoadOptions{})
+		c.got = copy(c.buf, b[:min(int(split), len(b))])
+		rep, err := c.parse(bytes.NewReader(b[c.got:]))
+		if err != nil {
+			if _, ok := errors.AsType[*failure](err); !ok {
+				t.Fatalf("got %v, which has no kind", err)
+			}
+			if len(c.known) != 0 {
+				t.Fatalf("got %v and the known response %q", err, c.known)
+			}
+			return
+		}
+		if rep.size != len(b) {
+			t.Fatalf("got %d bytes of %d", rep.size, len(b))
+		}
+		if len(c.known) != 0 && !bytes.Equal(c.known, b) {
+			t.Fatalf("got the known response %q from %q", c.known, b)
+		}
+	})
 }

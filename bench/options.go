@@ -16,7 +16,7 @@ import (
 // Field is one header field of the requests.
 type Field struct{ Name, Value string }
 
-// LoadOptions say what to send, where and how fast.
+// LoadOptions say what to send, where and how fast. Bodies of responses may have up to 64 MiB.
 type LoadOptions struct {
 	URL    string  // http://host[:port]/path?query
 	Method string  // default GET
