@@ -166,13 +166,13 @@ func (c *client) readable(fd uintptr) bool {
 		return c.end(endClose)
 	}
 	w := c.work
-	for {
+	for received := false; ; received = true {
 		if w.end == len(w.in.B) {
 			c.room()
 		}
 		n, e := wire.Recv(fd, w.in.B[w.end:])
 		if e == syscall.EAGAIN {
-			return c.rest()
+			return c.rest(received)
 		}
 		if e != 0 || n == 0 {
 			return c.end(endClose)
@@ -183,7 +183,7 @@ func (c *client) readable(fd uintptr) bool {
 			return true
 		}
 		if drained {
-			return c.rest()
+			return c.rest(true)
 		}
 	}
 }
@@ -205,8 +205,9 @@ func (c *client) wake() bool {
 	return true
 }
 
-// rest prepares the wait for more bytes.
-func (c *client) rest() bool {
+// rest prepares the wait for more bytes. Unless some were received the deadline stays as tick set
+// it: the moment of the idle look is past.
+func (c *client) rest(received bool) bool {
 	w := c.work
 	if w.start < w.end {
 		if c.headSince != 0 {
@@ -221,7 +222,7 @@ func (c *client) rest() bool {
 	if c.set.draining.Load() {
 		return c.end(endClose)
 	}
-	if c.conn.Arm(c.idleSince+int64(idleLook)) != nil {
+	if received && c.conn.Arm(c.idleSince+int64(idleLook)) != nil {
 		return c.end(endClose)
 	}
 	return false
