@@ -20,9 +20,10 @@ const verifyPatience = 2 * time.Second
 // A spoofed client address that no contestant may believe.
 const spoofed = "203.0.113.9"
 
-// awaitServing polls until the contestant does the whole job; the error is the last fault.
-func awaitServing(ctx context.Context, p *process, e entrant, s Scenario, at plan, metrics string) error {
-	ctx, cancel := context.WithTimeout(ctx, startPatience)
+// awaitServing polls until the contestant does the whole job; the error is the last fault, and that
+// of the context if it has ended.
+func awaitServing(run context.Context, p *process, e entrant, s Scenario, at plan, metrics string) error {
+	ctx, cancel := context.WithTimeout(run, startPatience)
 	defer cancel()
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: verifyPatience}
 	poll := time.NewTicker(10 * time.Millisecond)
@@ -42,6 +43,9 @@ func awaitServing(ctx context.Context, p *process, e entrant, s Scenario, at pla
 		select {
 		case <-poll.C:
 		case <-ctx.Done():
+			if run.Err() != nil {
+				fault = fmt.Errorf("%w: %w", run.Err(), fault)
+			}
 			return fmt.Errorf("does not serve as it should: %w; its output ends with: %s", fault, p.log)
 		}
 	}
