@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 )
 
 // FuzzLoad looks for panics, for problems without a place or a remedy, and for configurations that
@@ -30,7 +31,11 @@ func FuzzLoad(f *testing.F) {
 		if strings.Contains(text, "include") || strings.Contains(text, "file:") {
 			t.Skip("would read files of this machine")
 		}
+		start := time.Now()
 		c, report := LoadBytes("x.yaml", []byte(text), environ)
+		if took := time.Since(start); took > hostileBound {
+			t.Errorf("%d bytes took %v", len(text), took)
+		}
 		again, second := LoadBytes("x.yaml", []byte(text), environ)
 		if !reflect.DeepEqual(report, second) || !reflect.DeepEqual(c, again) {
 			t.Error("it loads in two ways")
