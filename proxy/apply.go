@@ -134,7 +134,7 @@ func (s *Server) commitListeners(c *config.Config, p *prepared, change *Change) 
 			change.ListenersAdded++
 		}
 		l := &listener{
-			config: lc, sockets: sockets, clients: s.engine.NewClients(site),
+			name: name, config: lc, sockets: sockets, clients: s.engine.NewClients(site),
 			stats: s.stats.Listener(name), log: s.log, stopping: make(chan struct{}),
 		}
 		s.listeners[name] = l

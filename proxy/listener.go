@@ -16,7 +16,8 @@ import (
 
 // listener accepts on the addresses of one configured listener.
 type listener struct {
-	config  *config.Listener
+	name    string
+	config  *config.Listener // guarded by the server's mu
 	sockets []*wire.Listener
 	clients *exchange.Clients
 	stats   *telemetry.Listener
@@ -78,7 +79,7 @@ func (l *listener) accept(socket *wire.Listener) {
 		l.stats.AcceptError()
 		if pause == 0 {
 			l.log.Error("a connection could not be accepted; trying on, ever slower",
-				zap.String("listener", l.config.Name), zap.Error(err))
+				zap.String("listener", l.name), zap.Error(err))
 		}
 		pause = min(max(2*pause, firstPause), lastPause)
 		select {
@@ -98,7 +99,7 @@ func (l *listener) stopAccepting() {
 		close(l.stopping)
 	}
 	if err := closeAll(l.sockets); err != nil {
-		l.log.Error("closing a listening socket", zap.String("listener", l.config.Name), zap.Error(err))
+		l.log.Error("closing a listening socket", zap.String("listener", l.name), zap.Error(err))
 	}
 	l.accepts.Wait()
 }

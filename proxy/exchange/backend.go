@@ -26,11 +26,17 @@ type backendConn struct {
 }
 
 // exchange sends a request and receives the first bytes that come back. See wire.Conn.Exchange.
-func (c *backendConn) exchange(request, p []byte, due int64) (int, error) {
+func (c *backendConn) exchange(request, p []byte, sendDue, due int64) (int, error) {
 	if c.tls == nil {
-		return c.wire.Exchange(request, p, due)
+		return c.wire.Exchange(request, p, sendDue, due)
 	}
-	if err := c.write(request, time.Duration(max(due-wire.Now(), 1))); err != nil {
+	idle := time.Duration(0)
+	if sendDue != 0 {
+		idle = time.Duration(max(sendDue-wire.Now(), 1))
+	}
+	if err := c.write(request, idle); err == wire.ErrTimeout {
+		return 0, wire.ErrStalled
+	} else if err != nil {
 		return 0, err
 	}
 	return c.read(p, due)
@@ -56,6 +62,9 @@ func (c *backendConn) write(p []byte, idle time.Duration) error {
 	}
 	c.side.writeIdle = idle
 	_, err := c.tls.Write(p)
+	if errors.Is(err, wire.ErrTimeout) {
+		return wire.ErrTimeout // crypto/tls wraps it
+	}
 	return err
 }
 

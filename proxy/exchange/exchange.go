@@ -268,7 +268,7 @@ func (c *client) retryAfter(err error) bool {
 		c.lost(telemetry.OutcomeClientClosed)
 		return false
 	}
-	if err == wire.ErrTimeout {
+	if err == wire.ErrTimeout || err == wire.ErrStalled {
 		c.fail(errBackendTimeout)
 		return false
 	}
@@ -313,7 +313,7 @@ func (c *client) roundTrip(request []byte) (int, error) {
 	if due != 0 && due < first {
 		first = due
 	}
-	n, err := x.backend.exchange(request, w.back.B, first)
+	n, err := x.backend.exchange(request, w.back.B, due, first)
 	if err == wire.ErrTimeout && first != due {
 		n, err = c.readWatched(w.back.B, due)
 	}

@@ -18,6 +18,9 @@ var ErrTimeout = os.ErrDeadlineExceeded
 // ErrInterrupted is returned to a reader that Interrupt has woken.
 var ErrInterrupted = errors.New("interrupted")
 
+// ErrStalled is returned when the peer has not taken a request in time.
+var ErrStalled = errors.New("the peer does not take what is sent")
+
 // ErrClosed is returned for a Conn that its owner has closed.
 var ErrClosed = os.ErrClosed
 
@@ -100,15 +103,18 @@ func (c *Conn) Rearm(due int64) error {
 
 // Exchange sends request, waits for the peer and then receives once into p. It returns how many
 // bytes were received; io.EOF if the peer closed without sending any; ErrTimeout when nothing has
-// come by due (0: no bound), and then Read continues the wait.
-func (c *Conn) Exchange(request, p []byte, due int64) (int, error) {
+// come by due, and then Read continues the wait. A request that the socket does not take at once may
+// be sent until sendDue, and then the error is ErrStalled. Both are on Now's clock; 0: no bound.
+func (c *Conn) Exchange(request, p []byte, sendDue, due int64) (int, error) {
 	c.request, c.in, c.n, c.readErr = request, p, 0, nil
 	if err := c.await(c.onExchange, due); err != nil {
 		return 0, err
 	}
 	if rest := c.request; len(rest) > 0 && c.readErr == nil {
 		c.request = nil
-		if err := c.writeBy(rest, due); err != nil {
+		if err := c.writeBy(rest, sendDue); err == ErrTimeout {
+			return 0, ErrStalled
+		} else if err != nil {
 			return 0, err
 		}
 		return c.Read(p, due)
