@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"os"
@@ -35,15 +34,6 @@ type reply struct {
 	status int
 	size   int // bytes received, head included
 }
-
-// failure is the error of an exchange, with its kind.
-type failure struct {
-	kind Failure
-	err  error
-}
-
-func (f *failure) Error() string { return f.kind.String() + ": " + f.err.Error() }
-func (f *failure) Unwrap() error { return f.err }
 
 // conn is one keep-alive connection, dialled anew whenever the server has closed it. One goroutine
 // uses it; stop may be called by any.
@@ -297,56 +287,4 @@ func (c *conn) parse(rest io.Reader) (reply, error) {
 		c.known, c.knownStatus = append(c.known, c.tee.seen...), status
 	}
 	return reply{status, c.got}, nil
-}
-
-// classify tells what kind of failure an error of a socket or of the parser is.
-func classify(err error) *failure {
-	switch {
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		return &failure{FailedTimeout, err}
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed),
-		errors.Is(err, unix.ECONNRESET), errors.Is(err, unix.EPIPE):
-		return &failure{FailedClosed, err}
-	}
-	return &failure{FailedResponse, err}
-}
-
-// tee reads the bytes that were received already and then the socket, and keeps what it gave.
-type tee struct {
-	head      []byte
-	rest      io.Reader
-	seen      []byte // the first receiveBuffer bytes
-	size      int    // all bytes
-	truncated bool   // there were more than seen
-	ended     bool   // the stream is at its end
-}
-
-func (t *tee) reset(head []byte, rest io.Reader) {
-	*t = tee{head: head, rest: rest, seen: t.seen[:0]}
-}
-
-func (t *tee) Read(p []byte) (int, error) {
-	if len(t.head) > 0 {
-		n := copy(p, t.head)
-		t.head = t.head[n:]
-		t.keep(p[:n])
-		return n, nil
-	}
-	n, err := t.rest.Read(p)
-	t.keep(p[:n])
-	if err != nil {
-		t.ended = errors.Is(err, io.EOF)
-		if !t.ended {
-			return n, fmt.Errorf("receive: %w", err)
-		}
-	}
-	return n, err
-}
-
-func (t *tee) keep(p []byte) {
-	t.size += len(p)
-	if room := receiveBuffer - len(t.seen); len(p) > room {
-		t.truncated, p = true, p[:room]
-	}
-	t.seen = append(t.seen, p...)
 }

@@ -1,7 +1,6 @@
 package bench
 
 import (
-	"fmt"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
@@ -49,32 +48,6 @@ func (r Result) Failed() uint64 {
 	}
 	return n
 }
-
-// Failure is the kind of an exchange that failed.
-type Failure uint8
-
-// The kinds of failure.
-const (
-	FailedConnect  Failure = iota // no connection
-	FailedTimeout                 // no whole response within the time-out
-	FailedClosed                  // the connection broke or ended before the whole response
-	FailedResponse                // not a response by the rules of HTTP/1.1, or bytes after it
-	FailedCheck                   // LoadOptions.Check refused it
-	failures
-)
-
-var failureNames = [failures]string{"connect", "timeout", "closed", "response", "check"}
-
-// String is the kind in one word, as in reports.
-func (f Failure) String() string {
-	if f >= failures {
-		return fmt.Sprintf("failure(%d)", uint8(f))
-	}
-	return failureNames[f]
-}
-
-// MarshalText writes the kind in one word.
-func (f Failure) MarshalText() ([]byte, error) { return []byte(f.String()), nil }
 
 // Bounds and precision of latencies: 1 µs to 10 minutes with three significant digits.
 const (

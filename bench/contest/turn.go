@@ -71,15 +71,16 @@ func (a *arena) turn(ctx context.Context, e entrant) (t Turn, err error) {
 		return Turn{}, err
 	}
 	defer func() { err = errors.Join(err, proxy.stop()) }()
-	if err := awaitServing(ctx, proxy, e, a.scenario, p, s.metrics); err != nil {
+	c := candidate{entrant: e, scenario: a.scenario, plan: p, metrics: s.metrics, process: proxy}
+	if err := c.awaitServing(ctx); err != nil {
 		return Turn{}, err
 	}
-	return a.load(ctx, e, proxy, p.listen)
+	return a.load(ctx, c)
 }
 
 // load puts the load on a contestant that serves.
-func (a *arena) load(ctx context.Context, e entrant, proxy *process, at netip.AddrPort) (Turn, error) {
-	pids, err := tree(proxy.pid())
+func (a *arena) load(ctx context.Context, c candidate) (Turn, error) {
+	pids, err := tree(c.process.pid())
 	if err != nil {
 		return Turn{}, err
 	}
@@ -89,7 +90,7 @@ func (a *arena) load(ctx context.Context, e entrant, proxy *process, at netip.Ad
 		return Turn{}, err
 	}
 	r, err := bench.Load(ctx, bench.LoadOptions{
-		URL:         "http://" + at.String() + a.scenario.Path,
+		URL:         "http://" + c.plan.listen.String() + a.scenario.Path,
 		Fields:      a.scenario.Fields,
 		Connections: a.options.Connections,
 		Rate:        a.options.Rate,
@@ -100,12 +101,12 @@ func (a *arena) load(ctx context.Context, e entrant, proxy *process, at netip.Ad
 		End:         m.end,
 	})
 	if err := errors.Join(err, m.err); err != nil {
-		return Turn{}, errors.Join(err, proxy.died())
+		return Turn{}, errors.Join(err, c.process.died())
 	}
 	if err := judge(r); err != nil {
 		return Turn{}, err
 	}
-	after, err := tree(proxy.pid())
+	after, err := tree(c.process.pid())
 	if err != nil {
 		return Turn{}, err
 	}
@@ -120,7 +121,7 @@ func (a *arena) load(ctx context.Context, e entrant, proxy *process, at netip.Ad
 		return Turn{}, fmt.Errorf("%d responses, but the origin served only %d requests", r.Total, got)
 	}
 	t := m.turn(r, len(a.loadCPUs))
-	t.Contestant = e.name
+	t.Contestant = c.name
 	t.BackendConns = now.Connections - served.Connections
 	return t, nil
 }
@@ -144,8 +145,7 @@ func judge(r bench.Result) error {
 }
 
 func (a *arena) originStats(ctx context.Context) (originStats, error) {
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: verifyPatience}
-	body, err := get(ctx, client, a.backends[0], statsPath, nil)
+	body, err := get(ctx, a.backends[0], statsPath, nil)
 	if err != nil {
 		return originStats{}, fmt.Errorf("origin: %w", err)
 	}

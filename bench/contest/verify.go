@@ -20,24 +20,32 @@ const verifyPatience = 2 * time.Second
 // A spoofed client address that no contestant may believe.
 const spoofed = "203.0.113.9"
 
-// awaitServing polls until the contestant does the whole job; the error is the last fault, and that
+// candidate is a contestant that has been started and must show that it does the whole job.
+type candidate struct {
+	entrant
+	scenario Scenario
+	plan     plan
+	metrics  string // path; empty: none
+	process  *process
+}
+
+// awaitServing polls until the candidate does the whole job; the error is the last fault, and that
 // of the context if it has ended.
-func awaitServing(run context.Context, p *process, e entrant, s Scenario, at plan, metrics string) error {
+func (c candidate) awaitServing(run context.Context) error {
 	ctx, cancel := context.WithTimeout(run, startPatience)
 	defer cancel()
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: verifyPatience}
 	poll := time.NewTicker(10 * time.Millisecond)
 	defer poll.Stop()
 	var fault error
 	for {
-		err := verify(ctx, client, e, s, at, metrics)
+		err := c.verify(ctx)
 		if err == nil {
 			return nil
 		}
 		if fault == nil || ctx.Err() == nil {
 			fault = err // what was cut by the end of ctx says less than what came before
 		}
-		if err := p.died(); err != nil {
+		if err := c.process.died(); err != nil {
 			return err
 		}
 		select {
@@ -46,44 +54,40 @@ func awaitServing(run context.Context, p *process, e entrant, s Scenario, at pla
 			if run.Err() != nil {
 				fault = fmt.Errorf("%w: %w", run.Err(), fault)
 			}
-			return fmt.Errorf("does not serve as it should: %w; its output ends with: %s", fault, p.log)
+			return fmt.Errorf("does not serve as it should: %w; its output ends with: %s", fault, c.process.log)
 		}
 	}
 }
 
 // verify does one request of the scenario, looks at the forwarded fields that the origin saw, and
 // scrapes the metrics.
-func verify(ctx context.Context, client *http.Client, e entrant, s Scenario, at plan, metrics string) error {
-	get := func(addr netip.AddrPort, path string, fields http.Header) (string, error) {
-		return get(ctx, client, addr, path, fields)
-	}
+func (c candidate) verify(ctx context.Context) error {
 	fields := http.Header{}
-	for _, f := range s.Fields {
+	for _, f := range c.scenario.Fields {
 		fields.Add(f.Name, f.Value)
 	}
-	fields.Set("Accept-Encoding", "identity")
-	body, err := get(at.listen, s.Path, fields)
+	body, err := get(ctx, c.plan.listen, c.scenario.Path, fields)
 	if err != nil {
 		return err
 	}
-	if body != s.Body {
-		return fmt.Errorf("GET %s: got the body %.80q, want %.80q", s.Path, body, s.Body)
+	if body != c.scenario.Body {
+		return fmt.Errorf("GET %s: got the body %.80q, want %.80q", c.scenario.Path, body, c.scenario.Body)
 	}
-	if e.relay {
+	if c.relay {
 		return nil
 	}
 	fields.Set("X-Forwarded-For", spoofed)
-	seen, err := get(at.listen, echoPath, fields)
+	seen, err := get(ctx, c.plan.listen, echoPath, fields)
 	if err != nil {
 		return err
 	}
-	if err := checkForwarded(seen, at.listen.String()); err != nil {
+	if err := checkForwarded(seen, c.plan.listen.String()); err != nil {
 		return err
 	}
-	if metrics == "" {
+	if c.metrics == "" {
 		return nil
 	}
-	_, err = get(at.metrics, metrics, nil)
+	_, err = get(ctx, c.plan.metrics, c.metrics, nil)
 	return err
 }
 
@@ -111,9 +115,11 @@ func checkForwarded(seen, host string) error {
 	return nil
 }
 
-// get returns the body of a 200 response.
-func get(ctx context.Context, client *http.Client, addr netip.AddrPort, path string, fields http.Header) (string, error) {
+// get returns the body of a 200 response, asked for on a connection of its own.
+func get(ctx context.Context, addr netip.AddrPort, path string, fields http.Header) (string, error) {
 	const most = 16 << 20
+	ctx, cancel := context.WithTimeout(ctx, verifyPatience)
+	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+addr.String()+path, nil)
 	if err != nil {
 		return "", err
@@ -121,6 +127,7 @@ func get(ctx context.Context, client *http.Client, addr netip.AddrPort, path str
 	if fields != nil {
 		req.Header = fields.Clone()
 	}
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true, DisableCompression: true}}
 	resp, err := client.Do(req)
 	if err != nil {
 		return "", err
