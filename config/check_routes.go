@@ -1,7 +1,6 @@
 package config
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 )
@@ -14,41 +13,58 @@ func (c *checker) routes(l, routes *value) {
 	if routes.broken && routes.items == nil {
 		c.dangling = c.dangling || routes.given
 	}
-	var before []*value
-	comparisons := 0
+	before := reachable{checker: c}
 	for _, r := range routes.items {
-		if r.fields == nil {
+		if r.fields == nil || r.strange {
 			c.dangling = true
-			continue
 		}
-		if r.strange {
-			c.dangling = true
+		if r.fields == nil {
+			continue
 		}
 		c.reference(r.child("pool"), l)
-		path, prefix := r.child("path"), r.child("path_prefix")
-		if path.given && prefix.given {
-			c.fail(prefix, r.path+" has both path and path_prefix", "keep one of them", path.at)
-			continue
+		if c.paths(r) && !r.broken {
+			before.add(r)
 		}
-		for _, m := range []*value{path, prefix} {
-			if m.given && !m.broken && m.raw == "" {
-				c.fail(m, m.path+" is empty", "remove it to match every path")
-			}
-		}
-		if r.broken {
-			continue
-		}
-		for _, earlier := range before {
-			if comparisons++; comparisons > maxRouteComparisons {
-				break
-			}
-			if covers(resolveRoute(earlier), resolveRoute(r)) {
-				c.warn(r, fmt.Sprintf("%s is never reached", r.path), fmt.Sprintf("%s takes all of its requests: put this one first", earlier.path), earlier.at)
-				break
-			}
-		}
-		before = append(before, r)
 	}
+}
+
+// paths checks the paths of one route, and reports whether they are fine.
+func (c *checker) paths(r *value) bool {
+	path, prefix := r.child("path"), r.child("path_prefix")
+	if path.given && prefix.given {
+		c.fail(prefix, r.path+" has both path and path_prefix", "keep one of them", path.at)
+		return false
+	}
+	for _, m := range []*value{path, prefix} {
+		if m.given && !m.broken && m.raw == "" {
+			c.fail(m, m.path+" is empty", "remove it to match every path")
+			return false
+		}
+	}
+	return true
+}
+
+// reachable has the routes of a listener so far, to find those behind them that never match.
+type reachable struct {
+	checker     *checker
+	values      []*value
+	routes      []Route
+	comparisons int
+}
+
+func (b *reachable) add(r *value) {
+	route := resolveRoute(r)
+	for i, earlier := range b.routes {
+		if b.comparisons++; b.comparisons > maxRouteComparisons {
+			break
+		}
+		if covers(earlier, route) {
+			first := b.values[i]
+			b.checker.warn(r, r.path+" is never reached", first.path+" takes all of its requests: put this one first", first.at)
+			break
+		}
+	}
+	b.values, b.routes = append(b.values, r), append(b.routes, route)
 }
 
 // covers reports whether every request that b matches is matched by a.
