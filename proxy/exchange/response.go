@@ -48,6 +48,9 @@ func (c *client) respond(n int) {
 	reusable := !res.Close && (res.Minor == 1 || res.KeepAlive) && f != framedClose
 	old := w.req.Minor == 0
 	content := old && f == framedChunks
+	if x.upload != nil {
+		x.upload.settle()
+	}
 	if content || f == framedClose || x.uploading() || c.set.draining.Load() {
 		x.close = true
 	}

@@ -12,6 +12,9 @@ import (
 // the time-out for the response begins.
 const uploadLook = int64(time.Second)
 
+// settleTime delays a response that comes before the end of its request.
+const settleTime = 2 * time.Millisecond
+
 // upload is a request body that was not whole when its head was: a goroutine forwards it while the
 // exchange waits for the response, which may come before the body's end.
 type upload struct {
@@ -41,6 +44,20 @@ type upload struct {
 func (x *exchange) uploading() bool {
 	u := x.upload
 	return u != nil && !(u.endedAt.Load() != 0 && u.complete)
+}
+
+// settle gives an upload whose last bytes have just been sent the moment that it needs to note it: a
+// backend may answer before, and then the connections would be closed for nothing.
+func (u *upload) settle() {
+	if u.endedAt.Load() != 0 {
+		return
+	}
+	t := time.NewTimer(settleTime)
+	defer t.Stop()
+	select {
+	case <-u.ended:
+	case <-t.C:
+	}
 }
 
 // serveStreaming exchanges the request at hand, whose body is still to come, for a response.
