@@ -168,7 +168,7 @@ func (p *Pool) Report(b *Backend, up bool, now time.Time) bool {
 	if up {
 		verdict = Up
 	}
-	if st := b.status.Load(); st.removed || st.health == verdict {
+	if b.Health() == verdict {
 		return false
 	}
 	if !slices.ContainsFunc(p.seats, func(s *seat) bool { return s.backend == b }) {

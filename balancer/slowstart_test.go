@@ -285,6 +285,9 @@ func TestRampSurvivesApply(t *testing.T) {
 	}
 	// Half of the new duration is more than the ramp has reached: it waits, then goes on.
 	for next = p.Ramp(next); next.Before(epoch.Add(15 * time.Second)); next = p.Ramp(next) {
+		if got := member(t, p, "b0").Ramp; got < before {
+			t.Fatalf("the longer duration took the ratio back from %.3f to %.3f", before, got)
+		}
 	}
 	if got := member(t, p, "b0").Ramp; got < 0.70 || got > 0.78 {
 		t.Errorf("ratio after 15 of 20 s: got %.3f, want about 0.74", got)
@@ -317,5 +320,56 @@ func TestRampStepsOnTimeOnly(t *testing.T) {
 	}
 	if got := member(t, p, "b0").Ramp; math.Abs(got-0.55) > 1e-9 {
 		t.Errorf("ratio at half time: got %v, want 0.55", got)
+	}
+}
+
+// A backend that ramps keeps its keys when another one that ramps goes down, although its share of
+// the effective weights would then be reached with fewer.
+func TestRampingBackendGivesNoKeysBack(t *testing.T) {
+	const keys = 50_000
+	c := ramping(weighted(config.SourceIP, 5, 5, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1), 100*time.Second, true)
+	p := NewPool(c, Options{}, epoch)
+	for _, name := range []string{"b0", "b1"} {
+		p.Report(backend(t, p, name), false, epoch)
+	}
+	for _, name := range []string{"b0", "b1"} {
+		p.Report(backend(t, p, name), true, epoch)
+	}
+	before := owners(t, p, keys)
+	p.Report(backend(t, p, "b1"), false, epoch)
+	had, lost := 0, 0
+	for i, owner := range owners(t, p, keys) {
+		if before[i] == "b0" {
+			if had++; owner != "b0" {
+				lost++
+			}
+		}
+	}
+	if had < keys/50 || lost > had*3/100 {
+		t.Errorf("b0 lost %d of its %d keys, want at most 3 %%", lost, had)
+	}
+}
+
+func TestPrimariesDoNotWarmABackup(t *testing.T) {
+	c := ramping(checked(poolOf(4, config.WeightedRoundRobin), config.InitialUp), 10*time.Second, true)
+	c.Backends[3].Backup = true
+	p := NewPool(c, Options{}, epoch)
+	b := backend(t, p, "b3")
+	p.Report(b, false, epoch)
+	p.Report(b, true, epoch)
+	if got := member(t, p, "b3").Ramp; got != 1 {
+		t.Errorf("the only backup ramps at %v: nobody could serve in its place", got)
+	}
+}
+
+func TestLeavingMaintenanceRampsAlsoFromTheStart(t *testing.T) {
+	c := ramping(checked(poolOf(4, config.WeightedRoundRobin), config.InitialUp), 10*time.Second, true)
+	c.Backends[3].State = config.Maintenance
+	p := NewPool(c, Options{}, epoch)
+	if err := p.SetAdmin("b3", Override{State: new(config.Ready)}, epoch); err != nil {
+		t.Fatal(err)
+	}
+	if got := member(t, p, "b3").Ramp; got != firstRatio {
+		t.Errorf("ratio: got %v, want %v", got, firstRatio)
 	}
 }
