@@ -64,11 +64,11 @@ simulate: build ## show what the policies of examples/web.yaml would do; CONFIG,
 
 .PHONY: fmt
 fmt: ## format the code
-	gofmt -s -w $$(git ls-files -co --exclude-standard '*.go')
+	gofmt -s -w .
 
 .PHONY: fmt-check
 fmt-check: ## fail if some file is not formatted
-	@if ! diff=$$(gofmt -s -d $$(git ls-files -co --exclude-standard '*.go')) || [ -n "$$diff" ]; then \
+	@if ! diff=$$(gofmt -s -d .) || [ -n "$$diff" ]; then \
 		echo "$$diff"; echo "not formatted: run 'make fmt'"; exit 1; fi
 
 .PHONY: vet

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"syscall"
 	"time"
 
@@ -30,6 +31,11 @@ pre_stop, then no new connections and up to grace for work in flight; a second o
 		if err != nil {
 			return err
 		}
+		// Whoever reads a log at night should not have to know where the process was started.
+		path, err := filepath.Abs(*file)
+		if err != nil {
+			return err
+		}
 		signals := make(chan os.Signal, 8)
 		// Asked for before anything starts, so that no signal finds the default action.
 		signal.Notify(signals, syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGTERM, syscall.SIGQUIT, syscall.SIGINT)
@@ -37,7 +43,7 @@ pre_stop, then no new connections and up to grace for work in flight; a second o
 		// A log whose reader ended must not end the balancer.
 		signal.Ignore(syscall.SIGPIPE)
 		d, err := startDaemon(cmd.Context(), c, daemonOptions{
-			file: *file, stderr: cmd.ErrOrStderr(), warnings: warnings(report), newPlane: newPlane,
+			file: path, stderr: cmd.ErrOrStderr(), warnings: warnings(report), newPlane: newPlane,
 		})
 		if err != nil {
 			return err
