@@ -145,6 +145,9 @@ func (c *client) recovered() {
 
 // finish closes the socket and returns the memory.
 func (c *client) finish() {
+	if w := c.work; c.ending == endClose && w != nil && w.start < w.end {
+		c.ending = endLinger // it has sent more than was served
+	}
 	switch c.ending {
 	case endLinger:
 		_ = c.conn.Linger(lingerBytes, lingerTime)
