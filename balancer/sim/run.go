@@ -93,9 +93,10 @@ func (r *run) next() (time.Duration, func(time.Duration) error) {
 }
 
 // arrival is when the next flow arrives. It is computed from the number of flows, so that the
-// rounding does not add up.
+// rounding does not add up. At a rate of next to nothing that is after the end.
 func (r *run) arrival() time.Duration {
-	return time.Duration(float64(r.flows) / r.script.Rate * float64(time.Second))
+	at := float64(r.flows) / r.script.Rate * float64(time.Second)
+	return time.Duration(min(at, float64(r.script.Duration)))
 }
 
 func (r *run) arrive(at time.Duration) error {

@@ -13,6 +13,7 @@ const (
 	maxFlows   = 100_000_000 // rate × duration
 	maxClients = 1_000_000
 	maxRows    = 10_000 // duration / interval
+	maxTime    = 10_000 * time.Hour
 )
 
 // Script is the traffic and the events of a run. Zero fields get the defaults of the package
@@ -31,13 +32,26 @@ type Script struct {
 // ParseScript reads a script from YAML. Unknown keys are errors. Errors name line and column.
 func ParseScript(text []byte) (Script, error) {
 	var s Script
-	if err := yaml.UnmarshalWithOptions(text, &s, yaml.Strict()); err != nil {
-		return Script{}, fmt.Errorf("script: %s", yaml.FormatError(err, false, true))
+	if err := decode(text, &s); err != nil {
+		return Script{}, err
 	}
 	if _, err := s.resolve(); err != nil {
 		return Script{}, err
 	}
 	return s, nil
+}
+
+// decode turns the panics of the decoder into errors: it has one for a tag where it wants a list.
+func decode(text []byte, s *Script) (err error) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			err = fmt.Errorf("script: the YAML decoder gave up: %v", cause)
+		}
+	}()
+	if err := yaml.UnmarshalWithOptions(text, s, yaml.Strict()); err != nil {
+		return fmt.Errorf("script: %s", yaml.FormatError(err, false, true))
+	}
+	return nil
 }
 
 // resolve fills in the defaults and checks the bounds.
@@ -53,13 +67,13 @@ func (s Script) resolve() (Script, error) {
 			errs = append(errs, fmt.Errorf("script: "+format, args...))
 		}
 	}
-	reject(s.Duration < 0, "duration %v is negative", s.Duration)
+	reject(s.Duration < 0 || s.Duration > maxTime, "duration %v is not in 0…%v", s.Duration, maxTime)
 	reject(!(s.Rate > 0), "rate %v is not above 0", s.Rate) // not > rather than <=: NaN
 	reject(s.Rate*s.Duration.Seconds() > maxFlows, "rate %v for %v is more than %d flows", s.Rate, s.Duration, maxFlows)
 	reject(s.Clients < 1 || s.Clients > maxClients, "clients %d is not in 1…%d", s.Clients, maxClients)
-	reject(s.Service < 0, "service %v is negative", s.Service)
+	reject(s.Service < 0 || s.Service > maxTime, "service %v is not in 0…%v", s.Service, maxTime)
 	for name, d := range s.Services {
-		reject(d < 0, "service %v of %s is negative", d, name)
+		reject(d < 0 || d > maxTime, "service %v of %s is not in 0…%v", d, name, maxTime)
 	}
 	reject(s.Interval < 0 || s.Duration/max(s.Interval, 1) > maxRows, "interval %v gives more than %d rows", s.Interval, maxRows)
 	for _, e := range s.Events {

@@ -167,14 +167,15 @@ func TestErrors(t *testing.T) {
 	tests := []struct{ script, want string }{
 		{"{rat: 5}", "unknown field"},
 		{"{duration: soon}", "duration"},
+		{"events: !list 1s up b1", "the YAML decoder gave up"},
 		{"{rate: -1}", "rate -1 is not above 0"},
 		{"{rate: .nan}", "rate NaN is not above 0"},
 		{"{clients: 2000000}", "clients 2000000 is not in 1…1000000"},
-		{"{service: -1s}", "service -1s is negative"},
-		{"{services: {b1: -1s}}", "service -1s of b1 is negative"},
+		{"{service: -1s}", "service -1s is not in 0…10000h0m0s"},
+		{"{services: {b1: -1s}}", "service -1s of b1 is not in 0…10000h0m0s"},
 		{"{rate: 1e9}", "is more than 100000000 flows"},
 		{"{interval: 1us}", "more than 10000 rows"},
-		{"{duration: -5s}", "duration -5s is negative"},
+		{"{duration: -5s}", "duration -5s is not in 0…10000h0m0s"},
 		{"{events: [60s up b1]}", `event "1m0s up b1" is not before the end at 1m0s`},
 		{"{events: [10s down]}", "want a time, an action and a backend"},
 		{"{events: [1s down b9]}", `event "1s down b9": pool web has no backend "b9"`},
@@ -188,6 +189,16 @@ func TestErrors(t *testing.T) {
 		}
 		if err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: got %v, want %q", tt.script, err, tt.want)
+		}
+	}
+}
+
+func TestBounds(t *testing.T) {
+	pool := poolOf(config.LeastConnections, 1, 1)
+	for _, text := range []string{"", "{}", "{rate: 1e-300}", "{service: 10000h}", "{duration: 1ns}", "{duration: 10000h, rate: 0.001}"} {
+		r, err := Run(pool, script(t, text))
+		if err != nil || r.Flows < 1 || r.Refused != 0 {
+			t.Errorf("%q: got %d flows, %d refused, %v", text, r.Flows, r.Refused, err)
 		}
 	}
 }
@@ -292,4 +303,12 @@ func ExampleRun() {
 	// share         83.3 %  16.7 %
 	// picks            100      20        0
 	// most leases        1       1
+}
+
+func BenchmarkRun(b *testing.B) {
+	for b.Loop() {
+		if _, err := Run(poolOf(config.WeightedRoundRobin, 5, 3, 1), Script{Rate: 10_000}); err != nil {
+			b.Fatal(err)
+		}
+	}
 }
