@@ -14,16 +14,25 @@ func canonical(f Flow, t Tuple) []byte {
 	if t == ConnectionID {
 		return binary.BigEndian.AppendUint64(nil, f.CID)
 	}
-	address := func(a netip.Addr) []byte {
-		if !a.IsValid() {
-			return make([]byte, 16)
-		}
-		b := a.As16()
-		return b[:]
-	}
-	b := address(f.Src.Addr())
+	addresses := []netip.Addr{f.Src.Addr()}
 	if t >= TwoTuple {
-		b = append(b, address(f.Dst.Addr())...)
+		addresses = append(addresses, f.Dst.Addr())
+	}
+	short := true
+	for _, a := range addresses {
+		short = short && a.Unmap().Is4()
+	}
+	var b []byte
+	for _, a := range addresses {
+		switch {
+		case !a.IsValid():
+			b = append(b, make([]byte, 16)...)
+		case short:
+			b = append(b, a.Unmap().AsSlice()...)
+		default:
+			long := a.As16()
+			b = append(b, long[:]...)
+		}
 	}
 	if t >= ThreeTuple {
 		b = append(b, byte(f.Proto))

@@ -152,6 +152,50 @@ func TestHashKeyMovesAtMostOnce(t *testing.T) {
 	}
 }
 
+// Two ramps that overlap: a key moves once for each at most, but for the few that any change of a
+// table moves.
+func TestHashKeyMovesOncePerRampingBackend(t *testing.T) {
+	const keys = 20_000
+	c := ramping(poolOf(6, config.SourceIP), 10*time.Second, true)
+	p := NewPool(c, Options{}, epoch)
+	last, moves := owners(t, p, keys), make([]int, keys)
+	look := func() {
+		for i, owner := range owners(t, p, keys) {
+			if owner != last[i] {
+				moves[i]++
+				last[i] = owner
+			}
+		}
+	}
+	c = grown(c, 1)
+	p.Apply(c, epoch)
+	look()
+	second := epoch.Add(5 * time.Second)
+	for now := p.Ramp(epoch); !now.IsZero(); now = p.Ramp(now) {
+		if look(); len(c.Backends) == 7 && !now.Before(second) {
+			c = grown(c, 1)
+			p.Apply(c, now)
+			look()
+		}
+	}
+	look()
+	more, taken := 0, map[string]int{}
+	for i, n := range moves {
+		taken[last[i]]++
+		if n > 2 {
+			more++
+		}
+	}
+	if more > keys/100 {
+		t.Errorf("%d of %d keys moved more than twice, want at most 1 %%", more, keys)
+	}
+	for _, name := range []string{"b6", "b7"} {
+		if got := taken[name]; got < keys/8*9/10 || got > keys/8*11/10 {
+			t.Errorf("%s has %d keys, want about %d", name, got, keys/8)
+		}
+	}
+}
+
 func TestTenColdBackendsAtStartShareAtOnce(t *testing.T) {
 	for _, a := range []config.Algorithm{config.WeightedRoundRobin, config.LeastConnections} {
 		p := NewPool(ramping(checked(poolOf(10, a), config.InitialChecking), 30*time.Second, true), Options{}, epoch)

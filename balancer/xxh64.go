@@ -3,8 +3,8 @@ package balancer
 import "math/bits"
 
 // The rounds of XXH64 as its specification names them, for inputs whose length is known when the
-// code is written. The library's streaming digest, its only form with a seed, costs three times as
-// much for 16 bytes; a test compares the two.
+// code is written, from words instead of a buffer. The library's only form with a seed is a
+// streaming digest; a test compares the two.
 const (
 	prime1 = 0x9E3779B185EBCA87
 	prime2 = 0xC2B2AE3D27D4EB4F
@@ -19,7 +19,7 @@ func lane(acc, word uint64) uint64 {
 }
 
 // stripe consumes the first 32 bytes of an input of 32 to 63 and merges the four accumulators. The
-// caller adds the length.
+// caller adds the length. Shorter inputs begin with seed + prime5 + length instead.
 func stripe(seed, w0, w1, w2, w3 uint64) uint64 {
 	var p1, p2 uint64 = prime1, prime2 // variables: the sums wrap
 	a, b, c, d := lane(seed+p1+p2, w0), lane(seed+p2, w1), lane(seed, w2), lane(seed-p1, w3)
