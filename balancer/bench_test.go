@@ -131,3 +131,19 @@ func BenchmarkHash(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkStart is the first verdict about each backend of a new pool: as many rebuilds.
+func BenchmarkStart(b *testing.B) {
+	for _, a := range []config.Algorithm{config.WeightedRoundRobin, config.LeastConnections, config.SourceIP} {
+		for _, n := range []int{10, 100, 1024} {
+			b.Run(fmt.Sprintf("%s/%d", a, n), func(b *testing.B) {
+				for b.Loop() {
+					p := NewPool(checked(poolOf(n, a), config.InitialChecking), Options{}, time.Time{})
+					for _, m := range p.Snapshot().Members() {
+						p.Report(m.Backend, true, time.Time{})
+					}
+				}
+			})
+		}
+	}
+}

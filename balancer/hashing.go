@@ -53,18 +53,17 @@ func (p *Pool) acceptance(members []Member, weighted bool) map[*Backend]float64 
 		return 1
 	}
 	var nominal, effective float64
+	accepted := make(map[*Backend]float64, len(members))
 	for _, m := range members {
 		nominal += weight(m)
 		effective += weight(m) * m.Ramp
+		accepted[m.Backend] = 1
 	}
-	accepted := make(map[*Backend]float64, len(members))
 	for _, s := range p.seats {
-		if !s.slow.ramping {
-			accepted[s.backend] = 1
-			continue
+		if _, member := accepted[s.backend]; member && s.slow.ramping {
+			s.slow.accepted = max(s.slow.accepted, min(1, s.slow.ratio*nominal/effective))
+			accepted[s.backend] = s.slow.accepted
 		}
-		s.slow.accepted = max(s.slow.accepted, min(1, s.slow.ratio*nominal/effective))
-		accepted[s.backend] = s.slow.accepted
 	}
 	return accepted
 }

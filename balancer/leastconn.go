@@ -2,6 +2,7 @@ package balancer
 
 import (
 	"math"
+	"slices"
 	"sync/atomic"
 )
 
@@ -10,30 +11,26 @@ import (
 type leastConnections struct {
 	backends []*Backend
 	weights  []int64
-	heaviest int64 // the greatest of weights
-	lightest int64
 	warm     []bool    // takes part in every pick
 	turns    *rotation // whose turn it is to take part, of all backends; nil: all are warm
+	lightest int64     // the least and
+	heaviest int64     // the greatest of weights
 
 	_      [64]byte // every pick writes the cursor
 	cursor atomic.Uint64
 	_      [56]byte
 }
 
-// newLeastConnections continues where prev, which may be nil, is. turns is nil unless some of the
-// members ramp.
+// newLeastConnections chooses among members, of which there is at least one, and continues where
+// prev, which may be nil, is. turns is nil unless some of the members ramp.
 func newLeastConnections(members []Member, turns *rotation, prev *leastConnections) *leastConnections {
 	l := &leastConnections{turns: turns}
 	for _, m := range members {
 		l.backends = append(l.backends, m.Backend)
 		l.weights = append(l.weights, int64(m.Weight))
-		if len(l.weights) == 1 {
-			l.lightest = int64(m.Weight)
-		}
-		l.lightest = min(l.lightest, int64(m.Weight))
-		l.heaviest = max(l.heaviest, int64(m.Weight))
 		l.warm = append(l.warm, m.Ramp == 1)
 	}
+	l.lightest, l.heaviest = slices.Min(l.weights), slices.Max(l.weights)
 	if prev != nil {
 		l.cursor.Store(prev.resume(l.backends))
 	}
