@@ -56,6 +56,9 @@ func (c *client) respond(n int) {
 	}
 	c.buildResponse(f == framedChunks && !content, old)
 	rest, err := c.sendBody(f, w.back.B[res.Size:n], content)
+	if content {
+		f = framedClose // for the client, the end of the connection is the end of the body
+	}
 	c.complete(err, reusable && rest == 0, f)
 }
 
@@ -195,7 +198,7 @@ func (c *client) sendBody(f framing, b []byte, content bool) (rest int, err erro
 }
 
 // complete ends an exchange whose response went out, wholly or in part. reusable says whether the
-// backend's connection may serve again.
+// backend's connection may serve again, f how the client knows the end of the body.
 func (c *client) complete(err error, reusable bool, f framing) {
 	x := &c.work.x
 	c.stopUpload()
