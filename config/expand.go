@@ -77,7 +77,7 @@ func (e *expander) reference(ref string, src *source, out *expansion) (string, *
 	}
 	value, set := e.lookup(name)
 	switch {
-	case hasDefault && value == "":
+	case hasDefault && (!set || value == ""):
 		return def, nil
 	case !set:
 		return "", &problem{fmt.Sprintf("${%s} is not set", name), fmt.Sprintf("set it in the environment, or write ${%s:-default}", name)}
