@@ -1,0 +1,136 @@
+package config
+
+import (
+	"net/netip"
+	"strings"
+	"time"
+)
+
+func resolvePool(v, defaults *value) *Pool {
+	t := bounds{v.child("timeouts"), defaults.child("timeouts")}
+	m := bounds{v.child("limits"), defaults.child("limits")}
+	hash, retries := v.child("hash"), v.child("retries")
+	cid := hash.child("quic_cid")
+	p := &Pool{
+		Name:      v.name,
+		Origin:    v.head.origin(),
+		Protocol:  Protocol(get[string](v, "protocol")),
+		Algorithm: Algorithm(get[string](v, "algorithm")),
+		Hash: Hash{
+			Weighted: get[bool](hash, "weighted"), Seed: uint64(get[int64](hash, "seed")),
+			CIDOffset: cid.integer("offset"), CIDLength: cid.integer("length"),
+		},
+		Required:   get[bool](v, "required"),
+		MinHealthy: v.integer("min_healthy"),
+		Retries:    Retries{Attempts: retries.integer("attempts"), Budget: get[float64](retries, "budget")},
+		TLS:        resolveTLS(v.child("tls")),
+		Timeouts: BackendTimeouts{
+			Queue:     t.duration("queue"),
+			Connect:   t.duration("connect"),
+			TLS:       t.duration("backend_tls"),
+			Response:  t.duration("backend_response"),
+			Idle:      t.duration("backend_idle"),
+			Keepalive: t.duration("backend_keepalive"),
+		},
+		Limits: PoolLimits{MaxResponseHeader: int(m.size("max_response_header"))},
+	}
+	for _, on := range list[string](retries, "on") {
+		p.Retries.On = append(p.Retries.On, RetryOn(on))
+	}
+	if ramp := v.child("slow_start"); ramp.given {
+		p.SlowStart = SlowStart{Duration: get[time.Duration](ramp, "duration"), Repeat: get[bool](ramp, "repeat")}
+	}
+	p.Health = resolveHealth(v.child("health_check"), p)
+	for _, b := range v.child("backends").items {
+		p.Backends = append(p.Backends, resolveBackend(b, p.Health))
+	}
+	return p
+}
+
+func resolveTLS(v *value) BackendTLS {
+	return BackendTLS{
+		Verify:     get[bool](v, "verify"),
+		CA:         v.file("ca"),
+		ServerName: get[string](v, "server_name"),
+		ClientCert: v.file("client_cert"),
+		ClientKey:  v.file("client_key"),
+	}
+}
+
+// resolveHealth returns the health check of p, nil for none.
+func resolveHealth(v *value, p *Pool) *HealthCheck {
+	if v.word != "" {
+		return nil
+	}
+	h := &HealthCheck{
+		Protocol:  Protocol(get[string](v, "protocol")),
+		Port:      v.integer("port"),
+		Interval:  get[time.Duration](v, "interval"),
+		Timeout:   get[time.Duration](v, "timeout"),
+		Rise:      v.integer("rise"),
+		Fall:      v.integer("fall"),
+		Initial:   InitialHealth(get[string](v, "initial")),
+		Plaintext: get[bool](v, "plaintext"),
+		Path:      get[string](v, "path"),
+		Method:    get[string](v, "method"),
+		Host:      get[string](v, "host"),
+		Status:    statusSet(list[statusItem](v, "status")),
+		Body:      get[string](v, "body"),
+		BodyNot:   get[string](v, "body_not"),
+		MaxBody:   int(get[int64](v, "max_body")),
+		Send:      get[[]byte](v, "send"),
+		Expect:    get[Expect](v, "expect"),
+		TLS:       p.TLS,
+	}
+	for _, header := range v.child("headers").items {
+		text, _ := header.raw.(string) // kindFieldValue
+		h.Headers = append(h.Headers, Header{Name: header.name, Value: text})
+	}
+	switch {
+	case h.Protocol == HTTPS && h.Plaintext:
+		h.Protocol = HTTP
+	case h.Protocol == HTTP && p.Protocol == HTTPS && !h.Plaintext:
+		h.Protocol = HTTPS
+	}
+	return h
+}
+
+// statusSet joins the items of a status list.
+func statusSet(items []statusItem) StatusSet {
+	var s StatusSet
+	var texts []string
+	for _, item := range items {
+		texts = append(texts, item.text)
+		if item.exclude {
+			s.Exclude = append(s.Exclude, item.codes)
+		} else {
+			s.Ranges = append(s.Ranges, item.codes)
+		}
+	}
+	s.Text = strings.Join(texts, ",")
+	return s
+}
+
+func resolveBackend(v *value, h *HealthCheck) *Backend {
+	b := &Backend{
+		Name:    v.name,
+		Origin:  v.head.origin(),
+		Address: get[netip.AddrPort](v, "address"),
+		Weight:  v.integer("weight"),
+		Backup:  get[bool](v, "backup"),
+		State:   State(get[string](v, "state")),
+	}
+	probe := v.child("health_check")
+	addr, port := b.Address.Addr(), b.Address.Port()
+	if own := get[netip.Addr](probe, "address"); own.IsValid() {
+		addr = own
+	}
+	if h != nil && h.Port != 0 {
+		port = uint16(h.Port)
+	}
+	if own := probe.integer("port"); own != 0 {
+		port = uint16(own)
+	}
+	b.ProbeAddress = netip.AddrPortFrom(addr, port)
+	return b
+}
