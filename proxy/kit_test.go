@@ -3,6 +3,7 @@ package proxy
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -47,7 +48,7 @@ func load(t testing.TB, text string, edit ...func(*config.Config)) *config.Confi
 	t.Helper()
 	c, report := config.LoadBytes("test.yaml", []byte(text))
 	if c == nil {
-		t.Fatalf("configuration: %v", report)
+		t.Fatalf("configuration: %+v", report)
 	}
 	for _, f := range edit {
 		f(c)
@@ -312,6 +313,7 @@ func (c *client) wantReset() string {
 // origin is a backend that a test scripts message by message.
 type origin struct {
 	*lbtest.TCP
+	step  chan struct{} // for a script to wait on; the test closes it
 	mu    sync.Mutex
 	heads []string // of the requests, in the order of arrival
 }
@@ -319,16 +321,28 @@ type origin struct {
 // side is one connection as the origin sees it.
 type side struct {
 	o *origin
-	*net.TCPConn
-	r *bufio.Reader
+	net.Conn
+	tcp *net.TCPConn // what carries it
+	r   *bufio.Reader
 }
 
 // newOrigin runs serve for every connection; the connection is closed when it returns.
 func newOrigin(t testing.TB, serve func(*side)) *origin {
 	t.Helper()
-	o := &origin{}
-	o.TCP = lbtest.NewTCP(t, func(_ context.Context, c *net.TCPConn) {
-		serve(&side{o, c, bufio.NewReader(c)})
+	return newTLSOrigin(t, nil, serve)
+}
+
+// newTLSOrigin speaks TLS; nil: plain text.
+func newTLSOrigin(t testing.TB, c *tls.Config, serve func(*side)) *origin {
+	t.Helper()
+	o := &origin{step: make(chan struct{})}
+	o.TCP = lbtest.NewTCP(t, func(_ context.Context, tcp *net.TCPConn) {
+		var conn net.Conn = tcp
+		if c != nil {
+			conn = tls.Server(tcp, c)
+			defer conn.Close() // with the alert that says that nothing was cut off
+		}
+		serve(&side{o, conn, tcp, bufio.NewReader(conn)})
 	})
 	return o
 }
@@ -396,8 +410,8 @@ func (s *side) send(text string) bool {
 
 // reset ends the connection with a RST.
 func (s *side) reset() {
-	_ = s.SetLinger(0)
-	_ = s.Close()
+	_ = s.tcp.SetLinger(0)
+	_ = s.tcp.Close()
 }
 
 // requests counts the heads that have come.

@@ -68,13 +68,17 @@ func (c *backendConn) write(p []byte, idle time.Duration) error {
 	return err
 }
 
-// alive reports whether an idle connection is still usable. Under TLS unread bytes are usual
-// (session tickets), so only the end of the stream counts.
+// alive reports whether an idle connection is still usable: open, and silent. Under TLS there may be
+// bytes that are no data (session tickets), and data that crypto/tls holds already, so it is asked.
 func (c *backendConn) alive() bool {
 	if c.tls == nil {
 		return c.wire.Alive()
 	}
-	return c.wire.Open()
+	var b [1]byte
+	c.side.looking, c.side.readDue = true, wire.Now()+int64(time.Second) // what is read is there
+	n, err := c.tls.Read(b[:])
+	c.side.looking = false
+	return n == 0 && err == errSilent
 }
 
 // close gives the connection up. Errors are of no consequence: nothing more was promised to the
@@ -104,11 +108,29 @@ type tlsSide struct {
 	conn      *wire.Conn
 	readDue   int64
 	writeIdle time.Duration
+	looking   bool // reads do not wait: errSilent
 }
+
+// errSilent is the error of a look at a connection on which nothing has come. It is temporary,
+// because crypto/tls remembers other errors for good.
+var errSilent error = silence{}
+
+type silence struct{}
+
+var _ net.Error = silence{}
+
+func (silence) Error() string   { return "nothing has come" }
+func (silence) Timeout() bool   { return true }
+func (silence) Temporary() bool { return true }
 
 var _ net.Conn = (*tlsSide)(nil)
 
-func (s *tlsSide) Read(p []byte) (int, error) { return s.conn.Read(p, s.readDue) }
+func (s *tlsSide) Read(p []byte) (int, error) {
+	if s.looking && s.conn.Alive() {
+		return 0, errSilent
+	}
+	return s.conn.Read(p, s.readDue)
+}
 
 func (s *tlsSide) Write(p []byte) (int, error) {
 	if err := s.conn.Write(p, s.writeIdle); err != nil {
