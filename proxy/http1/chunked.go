@@ -38,6 +38,7 @@ type Chunked struct {
 	extension  int   // bytes of the current chunk's extensions
 	extensions int
 	trailer    []byte
+	fields     []message.Field // of the trailer, kept for their memory
 	data       int64
 }
 
@@ -52,7 +53,7 @@ func (c *Chunked) Data() int64 { return c.data }
 func (c *Chunked) Tail() []byte { return c.trailer }
 
 // Reset makes c ready for another body.
-func (c *Chunked) Reset() { *c = Chunked{trailer: c.trailer[:0]} }
+func (c *Chunked) Reset() { *c = Chunked{trailer: c.trailer[:0], fields: c.fields[:0]} }
 
 // Scan consumes bytes of the body from b. It returns the next run of bytes to forward, a slice of
 // b that may be empty, and how many bytes of b have been consumed; call it until all are, or Done.
@@ -192,22 +193,27 @@ func (c *Chunked) delimiter(ch byte) error {
 }
 
 // section collects a trailer section and, when it is complete, leaves in c.trailer what may be
-// forwarded.
+// forwarded. Only a line end can complete it, so a section that drips in is not parsed at each byte.
 func (c *Chunked) section(b []byte) (int, error) {
 	before := len(c.trailer)
-	c.trailer = append(c.trailer, b[:min(len(b), maxTrailer+1-before)]...)
-	h := message.Head{Buf: c.trailer, ContentLength: -1}
-	size, err := parseFields(&h, c.trailer, 0, maxTrailerFields)
-	if err != nil {
+	b = b[:min(len(b), maxTrailer+1-before)]
+	c.trailer = append(c.trailer, b...)
+	full := len(c.trailer) > maxTrailer
+	lf := bytes.LastIndexByte(b, '\n')
+	if lf < 0 && !full {
+		return len(b), nil
+	}
+	lines := c.trailer[:before+lf+1]
+	h := message.Head{Buf: lines, Fields: c.fields[:0], ContentLength: -1}
+	size, err := parseFields(&h, lines, 0, maxTrailerFields)
+	c.fields = h.Fields
+	if err != nil || (size == 0 && full) {
 		return 0, ErrTrailer
 	}
 	if size == 0 {
-		if len(c.trailer) > maxTrailer {
-			return 0, ErrTrailer
-		}
 		return len(b), nil
 	}
-	kept := make([]byte, 0, size)
+	kept := c.trailer[:0] // lines only move forward
 	for i := range h.Fields {
 		if f := &h.Fields[i]; trailerAllowed(h.NameBytes(f), f.Name) {
 			kept = append(kept, h.Line(f)...)

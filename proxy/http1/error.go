@@ -31,6 +31,7 @@ var (
 	ErrLengthCoding   = &Error{400, "both Content-Length and Transfer-Encoding"}
 	ErrCoding         = &Error{400, "Transfer-Encoding other than chunked"}
 	ErrCodingVersion  = &Error{400, "Transfer-Encoding in HTTP/1.0"}
+	ErrOptions        = &Error{400, "too many connection options"}
 	ErrExpectation    = &Error{417, "unknown expectation"}
 	ErrExpectRepeated = &Error{400, "Expect field repeated"}
 	ErrChunkSize      = &Error{400, "malformed chunk size"}

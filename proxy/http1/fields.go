@@ -118,9 +118,16 @@ func parseLength(b []byte) (int64, bool) {
 	return n, true
 }
 
+// maxOptions bounds the connection options of a message. Each is compared with every field name when
+// fields are stripped, so that a 64 KiB head of options would cost milliseconds.
+const maxOptions = 64
+
 // checkFraming refuses combinations that two readers could resolve in two ways (RFC 9112, section
-// 6.3).
+// 6.3), and connection options in excess.
 func checkFraming(h *message.Head) error {
+	if h.Options > maxOptions {
+		return ErrOptions
+	}
 	if !h.Chunked {
 		return nil
 	}

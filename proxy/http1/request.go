@@ -18,30 +18,49 @@ type Limits struct {
 // once another LF has come.
 //
 // One empty line before the request line is skipped (RFC 9112, section 2.2); it counts to the size.
+//
+// How the bytes arrive makes no difference: a part of what is refused is either incomplete or
+// refused with the same [Error].
 func ParseRequest(buf []byte, h *message.Head, l Limits) (int, error) {
 	h.Reset()
 	skip := 0
-	if len(buf) >= 2 && buf[0] == '\r' && buf[1] == '\n' {
-		skip = 2
+	if len(buf) > 0 && buf[0] == '\r' {
+		if len(buf) == 1 {
+			return 0, nil
+		}
+		if buf[1] == '\n' {
+			skip = 2
+		}
 	}
-	head := buf[skip:]
+	head := bounded(buf[skip:], l.Header)
 	h.Buf = head
 	size, err := parseRequest(h, head, l)
 	if err != nil {
 		return 0, err
 	}
 	if size == 0 {
-		if l.Header > 0 && len(head) >= l.Header {
-			return 0, ErrHeaderTooLarge
-		}
-		return 0, nil
-	}
-	if l.Header > 0 && size > l.Header {
-		return 0, ErrHeaderTooLarge
+		return 0, incomplete(head, l.Header)
 	}
 	h.Size = size
 	h.Buf = head[:size]
 	return skip + size, nil
+}
+
+// bounded is the part of buf that a head may take. What lies behind it must not be looked at: it
+// may not have come yet.
+func bounded(buf []byte, limit int) []byte {
+	if limit > 0 && len(buf) > limit {
+		return buf[:limit]
+	}
+	return buf
+}
+
+// incomplete tells whether more bytes can complete a head.
+func incomplete(head []byte, limit int) error {
+	if limit > 0 && len(head) >= limit {
+		return ErrHeaderTooLarge
+	}
+	return nil
 }
 
 func parseRequest(h *message.Head, buf []byte, l Limits) (int, error) {
@@ -66,7 +85,10 @@ func parseRequest(h *message.Head, buf []byte, l Limits) (int, error) {
 	return size, nil
 }
 
-const versionLine = len("HTTP/1.1\r\n")
+const (
+	versionLine = "HTTP/1.1\r\n"
+	maxMethod   = 64 // bytes
+)
 
 // parseRequestLine returns the position after the line, 0 if it is incomplete.
 func parseRequestLine(h *message.Head, buf []byte, l Limits) (int, error) {
@@ -74,10 +96,10 @@ func parseRequestLine(h *message.Head, buf []byte, l Limits) (int, error) {
 	for m < len(buf) && class[buf[m]]&isToken != 0 {
 		m++
 	}
+	if m > maxMethod {
+		return 0, ErrMethod
+	}
 	if m == len(buf) {
-		if m > 64 {
-			return 0, ErrMethod
-		}
 		return 0, nil
 	}
 	if m == 0 || buf[m] != ' ' {
@@ -97,40 +119,38 @@ func parseRequestLine(h *message.Head, buf []byte, l Limits) (int, error) {
 	if end == t || buf[end] != ' ' {
 		return 0, ErrTarget
 	}
-	v := buf[end+1:]
-	if len(v) < versionLine {
-		if bytes.IndexByte(v, '\n') >= 0 {
-			return 0, ErrRequestLine
-		}
-		return 0, nil
-	}
-	if err := parseVersion(h, v); err != nil {
+	ok, err := parseVersion(h, buf[end+1:])
+	if !ok || err != nil {
 		return 0, err
 	}
 	h.Method = buf[:m]
 	h.Target = buf[t:end]
-	return end + 1 + versionLine, checkTarget(h)
+	return end + 1 + len(versionLine), checkTarget(h)
 }
 
-// parseVersion reads "HTTP/1.x" and its CRLF. A minor version above 1 is a 1.1 (RFC 9110, section
-// 2.5).
-func parseVersion(h *message.Head, v []byte) error {
-	if string(v[:5]) != "HTTP/" || !digit(v[5]) || v[6] != '.' || !digit(v[7]) {
-		return ErrRequestLine
-	}
-	if v[8] != '\r' || v[9] != '\n' {
-		if v[8] == '\n' {
-			return ErrBareLF
+// parseVersion reads "HTTP/1.x" and its CRLF; it returns false if they are incomplete. A minor
+// version above 1 is a 1.1 (RFC 9110, section 2.5).
+func parseVersion(h *message.Head, v []byte) (bool, error) {
+	for i, want := range []byte(versionLine) {
+		if i >= len(v) {
+			return false, nil
 		}
-		return ErrRequestLine
+		switch c := v[i]; {
+		case c == want:
+		case (i == 5 || i == 7) && digit(c):
+		case i == 8 && c == '\n':
+			return false, ErrBareLF
+		default:
+			return false, ErrRequestLine
+		}
 	}
 	if v[5] != '1' {
-		return ErrVersion
+		return false, ErrVersion
 	}
 	if v[7] != '0' {
 		h.Minor = 1
 	}
-	return nil
+	return true, nil
 }
 
 func digit(c byte) bool { return c >= '0' && c <= '9' }
@@ -229,7 +249,7 @@ func validHost(b []byte) bool {
 	return validPort(port)
 }
 
-// validPort accepts nothing, ":" and ":" with up to five digits.
+// validPort accepts nothing, ":" and ":" with a port in at most five digits.
 func validPort(b []byte) bool {
 	if len(b) == 0 {
 		return true
@@ -237,20 +257,75 @@ func validPort(b []byte) bool {
 	if b[0] != ':' || len(b) > 6 {
 		return false
 	}
+	port := 0
 	for _, c := range b[1:] {
 		if !digit(c) {
 			return false
 		}
+		port = port*10 + int(c-'0')
 	}
-	return true
+	return port <= 65535
 }
 
+// validIPv6 reads an address as RFC 4291, section 2.2, writes it. netip.ParseAddr would allocate.
 func validIPv6(b []byte) bool {
-	for _, c := range b {
-		lower := c | 0x20
-		if !digit(c) && (lower < 'a' || lower > 'f') && c != ':' && c != '.' {
+	groups, gap := 0, false
+	if len(b) >= 2 && b[0] == ':' && b[1] == ':' {
+		gap, b = true, b[2:]
+	}
+	for len(b) > 0 {
+		n := 0
+		for n < len(b) && unhex(b[n]) >= 0 {
+			n++
+		}
+		if n < len(b) && b[n] == '.' {
+			groups += 2
+			return validIPv4(b) && complete(groups, gap)
+		}
+		if n == 0 || n > 4 {
 			return false
 		}
+		groups++
+		switch b = b[n:]; {
+		case len(b) == 0:
+		case b[0] != ':' || len(b) == 1:
+			return false
+		case b[1] != ':':
+			b = b[1:]
+		case gap:
+			return false
+		default:
+			gap, b = true, b[2:]
+		}
 	}
-	return bytes.IndexByte(b, ':') >= 0
+	return complete(groups, gap)
+}
+
+// complete reports whether so many groups make an address; a gap stands for at least one.
+func complete(groups int, gap bool) bool {
+	if gap {
+		return groups < 8
+	}
+	return groups == 8
+}
+
+// validIPv4 accepts four numbers up to 255 without leading zeros.
+func validIPv4(b []byte) bool {
+	for part := 0; part < 4; part++ {
+		n, value := 0, 0
+		for n < len(b) && n < 3 && digit(b[n]) {
+			value = value*10 + int(b[n]-'0')
+			n++
+		}
+		if n == 0 || value > 255 || (n > 1 && b[0] == '0') {
+			return false
+		}
+		if b = b[n:]; part < 3 {
+			if len(b) == 0 || b[0] != '.' {
+				return false
+			}
+			b = b[1:]
+		}
+	}
+	return len(b) == 0
 }

@@ -10,18 +10,17 @@ import (
 // head, or 0 if more bytes are needed. Limits.Target has no meaning here.
 func ParseResponse(buf []byte, h *message.Head, l Limits) (int, error) {
 	h.Reset()
-	h.Buf = buf
-	size, err := parseResponse(h, buf, l)
+	head := bounded(buf, l.Header)
+	h.Buf = head
+	size, err := parseResponse(h, head, l)
 	if err != nil {
 		return 0, err
 	}
-	if l.Header > 0 && (size > l.Header || (size == 0 && len(buf) >= l.Header)) {
-		return 0, ErrHeaderTooLarge
+	if size == 0 {
+		return 0, incomplete(head, l.Header)
 	}
-	if size > 0 {
-		h.Size = size
-		h.Buf = buf[:size]
-	}
+	h.Size = size
+	h.Buf = head[:size]
 	return size, nil
 }
 
@@ -35,7 +34,10 @@ func parseResponse(h *message.Head, buf []byte, l Limits) (int, error) {
 		return 0, err
 	}
 	h.Interpret()
-	return size, checkFraming(h)
+	if err := checkFraming(h); err != nil {
+		return 0, err
+	}
+	return size, nil
 }
 
 const statusPrefix = len("HTTP/1.1 200")

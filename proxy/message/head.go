@@ -36,6 +36,7 @@ type Head struct {
 	ContentLength int64 // -1: not given
 
 	// What the fields ask for.
+	Options        int  // how many connection options there are, in all Connection fields
 	Close          bool // Connection: close
 	KeepAlive      bool // Connection: keep-alive
 	Upgrade        bool // an Upgrade field is there, and Connection names it
@@ -101,12 +102,15 @@ func (h *Head) Interpret() {
 		switch f.Name {
 		case Connection, ProxyConnection:
 			for token := range tokens(h.Value(f)) {
+				if f.Name == Connection {
+					h.Options++
+				}
 				switch {
 				case Equal(token, "close"):
 					h.Close = true
 				case Equal(token, "keep-alive"):
 					h.KeepAlive = true
-				case Equal(token, "upgrade"):
+				case f.Name == Connection && Equal(token, "upgrade"):
 					upgradeNamed = true
 				}
 			}
@@ -123,7 +127,7 @@ func (h *Head) Interpret() {
 	h.Upgrade = upgradeNamed && h.has[Upgrade]
 }
 
-// tokens yields the elements of a comma-separated list, without parameters' meaning and without
+// tokens yields the elements of a comma-separated list, with their parameters and without
 // surrounding white space; empty ones are left out.
 func tokens(v []byte) func(yield func([]byte) bool) {
 	return func(yield func([]byte) bool) {

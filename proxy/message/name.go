@@ -26,7 +26,7 @@ const (
 
 // NameOf recognises a field name in any letter case.
 func NameOf(b []byte) Name {
-	if len(b) < 2 || len(b) > 64 {
+	if len(b) < 2 {
 		return Other
 	}
 	switch b[0] | 0x20 {
