@@ -27,20 +27,21 @@ type Listener struct {
 
 // Listen binds address, host:port; an empty host is every address of the machine, IPv4 and IPv6.
 // Options that the accepted sockets need are set here, because they inherit them. SO_REUSEPORT is
-// not used: it would hide that another process has the port.
+// not used: it would hide that another process has the port. What the kernel refuses is a
+// *net.OpError with the address, as from net.Listen.
 func Listen(address string) (*Listener, error) {
-	l, err := listen(address)
+	resolved, err := net.ResolveTCPAddr("tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("listen %s: %w", address, err)
+	}
+	l, err := listen(resolved)
+	if err != nil {
+		return nil, &net.OpError{Op: "listen", Net: "tcp", Addr: resolved, Err: err}
 	}
 	return l, nil
 }
 
-func listen(address string) (*Listener, error) {
-	resolved, err := net.ResolveTCPAddr("tcp", address)
-	if err != nil {
-		return nil, err
-	}
+func listen(resolved *net.TCPAddr) (*Listener, error) {
 	addr := resolved.AddrPort()
 	switch {
 	case resolved.IP == nil:
