@@ -1,0 +1,102 @@
+package test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+// TestKilledBackend kills the process of a backend under load. The requests are POSTs, which must not
+// be sent twice, so those in flight on it are lost; no other may be.
+func TestKilledBackend(t *testing.T) {
+	const clients = 16
+	victim := newProcess(t, "victim")
+	others := backends(t, 2)
+	for _, b := range others {
+		b.SetDelay(backendDelay)
+	}
+	log := filepath.Join(t.TempDir(), "access.log")
+	d := start(t, fmt.Sprintf(`
+listeners: { web: { protocol: http, address: "127.0.0.1:0", pool: app } }
+pools:
+  app:
+    health_check: { protocol: tcp, interval: 200ms, timeout: 5s, rise: 2, fall: 2 }
+    backends: { victim: { address: %q }, b1: { address: %q }, b2: { address: %q } }
+log: { access: { output: %q } }
+`, victim.address, others[0].Addr(), others[1].Addr(), log))
+	for _, name := range []string{"victim", "b1", "b2"} {
+		d.awaitHealth("app", name, "up")
+	}
+	traffic := drive(t, load{url: d.url("web"), method: http.MethodPost, body: "an order", clients: clients})
+	eventually(t, "the victim works", func() bool { return shares(traffic.calls())["victim"] > 200 })
+
+	victim.kill()
+	killed := time.Now()
+	d.awaitHealth("app", "victim", "down")
+	n := traffic.count()
+	eventually(t, "the others go on", func() bool { return traffic.count() > n+500 })
+	victim.start()
+	d.awaitHealth("app", "victim", "up")
+	back := time.Now()
+	eventually(t, "the victim works again", func() bool { return shares(begunAfter(traffic.calls(), back))["victim"] > 100 })
+	calls := traffic.stop()
+
+	lost := 0
+	for _, c := range calls {
+		if !c.failed() {
+			continue
+		}
+		lost++
+		if c.begun.After(killed) {
+			t.Errorf("begun %v after the end of the backend: %v", c.begun.Sub(killed), c)
+		}
+		if c.err != nil || c.status != http.StatusBadGateway {
+			t.Errorf("lost without an answer of weir: %v", c)
+		}
+	}
+	if lost > clients {
+		t.Errorf("%d requests were lost, at most %d can have been in flight", lost, clients)
+	}
+	t.Logf("%d of %d requests were lost", lost, len(calls))
+	var slowest time.Duration
+	for _, c := range begunAfter(calls, killed) {
+		slowest = max(slowest, c.ended.Sub(c.begun))
+	}
+	if slowest > 2*time.Second {
+		t.Errorf("a request after the end of the backend took %v", slowest)
+	}
+	d.stop()
+	wantLostOnVictim(t, log, lost)
+}
+
+// wantLostOnVictim reads in the access log which backend the lost requests were on.
+func wantLostOnVictim(t *testing.T, path string, lost int) {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	logged := 0
+	for line := range bytes.Lines(text) {
+		var entry struct{ Backend, Outcome string }
+		if err := json.Unmarshal(line, &entry); err != nil {
+			t.Fatalf("%q: %v", line, err)
+		}
+		switch entry.Outcome {
+		case "ok", "retried_ok":
+			continue
+		}
+		logged++
+		if entry.Backend != "victim" || entry.Outcome != "backend_reset" {
+			t.Errorf("lost otherwise: %s", line)
+		}
+	}
+	if logged != lost {
+		t.Errorf("the access log has %d lost requests, the clients %d", logged, lost)
+	}
+}
