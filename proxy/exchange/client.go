@@ -128,6 +128,10 @@ func (c *client) run() {
 					return
 				}
 			}
+			// The deadline was the body's: it is gone, or has passed.
+			if c.conn.Rearm(wire.Now()+int64(idleLook)) != nil {
+				return
+			}
 		}
 	}
 }
@@ -263,7 +267,7 @@ func (c *client) room() {
 // tick handles a read deadline of the client's socket. It returns false if the connection is over.
 func (c *client) tick(now int64) bool {
 	t := c.set.site.Load().timeouts
-	if c.work != nil {
+	if c.headSince != 0 {
 		due := wire.After(c.headSince, t.Header)
 		if due == 0 || now < due {
 			return c.conn.Rearm(due) == nil
