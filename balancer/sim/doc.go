@@ -10,7 +10,7 @@
 //	clients: 1000          # distinct addresses, drawn at random for each flow; default 1000
 //	service: 20ms          # how long a lease is held; default 10ms
 //	services: { b2: 200ms} # of single backends
-//	interval: 5s           # one row of the report; default a twelfth of the duration
+//	interval: 5s           # one row of the report; default a round one, for at most 12 rows
 //	seed: 1                # of the draws: equal scripts give equal reports
 //	events:
 //	  - 10s down b2        # its health check fails; leases in progress end normally

@@ -60,7 +60,7 @@ func (s Script) resolve() (Script, error) {
 	s.Rate = or(s.Rate, 100)
 	s.Clients = or(s.Clients, 1000)
 	s.Service = or(s.Service, 10*time.Millisecond)
-	s.Interval = or(s.Interval, max(s.Duration/12, 1))
+	s.Interval = or(s.Interval, roundInterval(s.Duration))
 	var errs []error
 	reject := func(wrong bool, format string, args ...any) {
 		if wrong {
@@ -80,6 +80,35 @@ func (s Script) resolve() (Script, error) {
 		reject(e.At >= s.Duration, "event %q is not before the end at %v", e, s.Duration)
 	}
 	return s, errors.Join(errs...)
+}
+
+// roundInterval is the shortest of 1, 2 or 5 times a power of ten, or of the units of a clock, of which
+// at most twelve cover d.
+func roundInterval(d time.Duration) time.Duration {
+	least := (d + 11) / 12
+	for unit := time.Duration(1); ; unit *= 10 {
+		for _, n := range []time.Duration{1, 2, 5} {
+			step := n * unit
+			if step > 5*time.Second {
+				return roundClock(least)
+			}
+			if step >= least {
+				return step
+			}
+		}
+	}
+}
+
+// roundClock is roundInterval above 5 s, where a minute has 60 seconds.
+func roundClock(least time.Duration) time.Duration {
+	for unit := time.Second; unit <= time.Hour; unit *= 60 {
+		for _, n := range []time.Duration{1, 2, 5, 10, 15, 30} {
+			if step := n * unit; step >= least {
+				return step
+			}
+		}
+	}
+	return (least + time.Hour - 1).Truncate(time.Hour)
 }
 
 // or is v, or the default if that is zero.

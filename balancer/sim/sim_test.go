@@ -312,3 +312,16 @@ func BenchmarkRun(b *testing.B) {
 		}
 	}
 }
+
+func TestDefaultIntervalIsRound(t *testing.T) {
+	tests := []struct{ duration, want time.Duration }{
+		{time.Minute, 5 * time.Second}, {20 * time.Second, 2 * time.Second}, {time.Second, 100 * time.Millisecond},
+		{2 * time.Minute, 10 * time.Second}, {10 * time.Minute, time.Minute}, {time.Hour, 5 * time.Minute},
+		{24 * time.Hour, 2 * time.Hour}, {1, 1}, {90 * time.Second, 10 * time.Second}, {400 * time.Hour, 34 * time.Hour},
+	}
+	for _, tt := range tests {
+		if got := roundInterval(tt.duration); got != tt.want {
+			t.Errorf("roundInterval(%v) = %v, want %v", tt.duration, got, tt.want)
+		}
+	}
+}

@@ -40,7 +40,7 @@ The forms json and yaml are a list with one report per pool.`,
 	flags.Float64Var(&s.flags.Rate, "rate", 0, "flows per second (0: 100)")
 	flags.IntVar(&s.flags.Clients, "clients", 0, "distinct client addresses (0: 1000)")
 	flags.DurationVar(&s.flags.Service, "service", 0, "how long a backend is busy with a flow (0: 10ms)")
-	flags.DurationVar(&s.flags.Interval, "interval", 0, "one row of the report (0: a twelfth of the duration)")
+	flags.DurationVar(&s.flags.Interval, "interval", 0, "one row of the report (0: a round one, for at most 12 rows)")
 	flags.Uint64Var(&s.flags.Seed, "seed", 0, "seed of the random clients")
 	form := addOutput(cmd)
 	cmd.RunE = verb(func(cmd *cobra.Command, _ []string) error {
