@@ -1,0 +1,90 @@
+package message
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+)
+
+var names = map[string]Name{
+	"host": Host, "connection": Connection, "keep-alive": KeepAlive, "proxy-connection": ProxyConnection,
+	"proxy-authenticate": ProxyAuthenticate, "proxy-authorization": ProxyAuthorization, "te": TE, "trailer": Trailer,
+	"transfer-encoding": TransferEncoding, "upgrade": Upgrade, "content-length": ContentLength, "expect": Expect,
+	"x-forwarded-for": XForwardedFor, "x-forwarded-proto": XForwardedOther, "x-forwarded-host": XForwardedOther,
+	"x-forwarded-port": XForwardedOther, "x-forwarded-": XForwardedOther, "x-forwarded-foo": XForwardedOther,
+	"forwarded": Forwarded, "x-real-ip": XRealIP,
+}
+
+// nameOf is NameOf, plainly.
+func nameOf(b []byte) Name {
+	s := strings.ToLower(string(b))
+	if n, ok := names[s]; ok {
+		return n
+	}
+	if strings.HasPrefix(s, "x-forwarded-") {
+		return XForwardedOther
+	}
+	return Other
+}
+
+// TestNameOf tries every name, in several cases, and with each of its bytes replaced by every
+// other, removed or doubled.
+func TestNameOf(t *testing.T) {
+	check := func(b []byte) {
+		if got, want := NameOf(b), nameOf(b); got != want {
+			t.Fatalf("NameOf(%q) = %d, want %d", b, got, want)
+		}
+	}
+	for name := range names {
+		check([]byte(name))
+		check([]byte(strings.ToUpper(name)))
+		for i := range name {
+			for c := range 128 { // strings.ToLower folds beyond ASCII, NameOf must not
+				b := []byte(name)
+				b[i] = byte(c)
+				check(b)
+			}
+			check([]byte(name[:i] + name[i+1:]))
+			check([]byte(name[:i] + name[i:i+1] + name[i:]))
+			check([]byte(name[:i]))
+		}
+		check([]byte(name + "x"))
+	}
+	for a := range 256 {
+		check([]byte{byte(a)})
+	}
+	if got := NameOf([]byte("\xe2\x84\xaaeep-alive")); got != Other {
+		t.Errorf("the Kelvin sign folds: %d", got)
+	}
+	if got := NameOf(nil); got != Other {
+		t.Errorf("no name is %d", got)
+	}
+}
+
+func TestEqual(t *testing.T) {
+	for a := range 256 {
+		for b := range 256 {
+			x, y := []byte{'k', byte(a)}, []byte{'K', byte(b)}
+			want := bytes.Equal(asciiLower(x), asciiLower(y))
+			if got := EqualFold(x, y); got != want {
+				t.Fatalf("EqualFold(%q, %q) = %v, want %v", x, y, got, want)
+			}
+			if lower := asciiLower(y); Equal(x, string(lower)) != want {
+				t.Fatalf("Equal(%q, %q) = %v, want %v", x, lower, !want, want)
+			}
+		}
+	}
+	if EqualFold([]byte("a"), []byte("ab")) || Equal([]byte("ab"), "a") {
+		t.Error("lengths do not matter")
+	}
+}
+
+func asciiLower(b []byte) []byte {
+	lower := bytes.Clone(b)
+	for i, c := range lower {
+		if c >= 'A' && c <= 'Z' {
+			lower[i] = c + ('a' - 'A')
+		}
+	}
+	return lower
+}
