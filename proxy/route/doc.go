@@ -7,7 +7,8 @@
 //
 // Hosts are compared without port and in any letter case; "*.example.com" matches every name below
 // example.com, at any depth, but not example.com itself. Paths are compared in one normal form
-// ([Normalize]), so that /a/../admin cannot pass for something below /a, while the target is
-// forwarded as it came. A prefix matches on segment boundaries: /api matches /api and /api/x, not
-// /apix; a prefix that ends in a slash matches what is below it.
+// ([Normalize]), those of routes too, so that /a/../admin cannot pass for something below /a, while
+// the target is forwarded as it came. Slashes that follow one another are not merged. A prefix
+// matches on segment boundaries: /api matches /api and /api/x, not /apix; a prefix that ends in a
+// slash matches what is below it.
 package route

@@ -10,11 +10,14 @@ func normal(path []byte) bool {
 var slashDot = []byte("/.")
 
 // Normalize appends to dst the form of path on which routes match: percent-encoded bytes decoded,
-// except an encoded slash, which is data and not a delimiter (RFC 3986, section 2.2), and dot
-// segments removed (section 5.2.4) after that. Sequences that do not decode stay as they are.
+// except an encoded slash, which is data and not a delimiter (RFC 3986, section 2.2), and an encoded
+// percent sign, and dot segments removed (section 5.2.4) after that. An encoded slash is written
+// with a capital F; sequences that do not decode stay as they are. The result is never longer than
+// path.
 func Normalize(dst, path []byte) []byte {
+	start := len(dst)
 	dst = decode(dst, path)
-	return dst[:removeDots(dst)]
+	return dst[:start+removeDots(dst[start:])]
 }
 
 func decode(dst, path []byte) []byte {
@@ -22,7 +25,13 @@ func decode(dst, path []byte) []byte {
 		c := path[i]
 		if c == '%' && i+2 < len(path) {
 			hi, lo := unhex(path[i+1]), unhex(path[i+2])
-			if v := hi<<4 | lo; hi >= 0 && lo >= 0 && v != '/' && v != '%' {
+			switch v := hi<<4 | lo; {
+			case hi < 0 || lo < 0 || v == '%':
+			case v == '/':
+				dst = append(dst, "%2F"...)
+				i += 2
+				continue
+			default:
 				c = byte(v)
 				i += 2
 			}

@@ -30,7 +30,8 @@ func New[T any](routes []config.Route, fallback string, target func(pool string)
 	t := &Table[T]{}
 	for _, r := range routes {
 		e := entry[T]{
-			host: strings.TrimPrefix(strings.ToLower(r.Host), "*"), path: r.Path, prefix: r.PathPrefix,
+			host: strings.TrimPrefix(strings.ToLower(r.Host), "*"),
+			path: string(Normalize(nil, []byte(r.Path))), prefix: string(Normalize(nil, []byte(r.PathPrefix))),
 			methods: r.Methods, target: target(r.Pool),
 		}
 		t.paths = t.paths || r.Path != "" || r.PathPrefix != ""
@@ -47,12 +48,26 @@ func (t *Table[T]) Match(h *message.Head) (T, bool) {
 	if len(t.routes) == 0 {
 		return t.fallback, t.complete
 	}
-	host := hostOnly(h.Authority)
 	path := pathOf(h.Target)
-	var scratch [256]byte
 	if t.paths && !normal(path) {
-		path = Normalize(scratch[:0], path)
+		return t.matchNormalized(h, path)
 	}
+	return t.match(h, path)
+}
+
+// scratchSize is how long a path may be for its normal form to need no allocation.
+const scratchSize = 1 << 10
+
+// matchNormalized is apart from Match so that only paths that need it pay for the memory.
+//
+//go:noinline
+func (t *Table[T]) matchNormalized(h *message.Head, path []byte) (T, bool) {
+	var scratch [scratchSize]byte
+	return t.match(h, Normalize(scratch[:0], path))
+}
+
+func (t *Table[T]) match(h *message.Head, path []byte) (T, bool) {
+	host := hostOnly(h.Authority)
 	for i := range t.routes {
 		if e := &t.routes[i]; e.matches(h.Method, host, path) {
 			return e.target, true
