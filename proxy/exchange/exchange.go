@@ -27,6 +27,7 @@ type exchange struct {
 	close   bool  // the client's connection ends with this response
 
 	tried    balancer.Tried
+	failed   *failure // of the backend tried last
 	attempts int
 	leased   bool
 	lease    balancer.Lease
@@ -131,8 +132,9 @@ func (c *client) acquire() bool {
 			return true
 		}
 		c.connectFailed(err)
+		x.failed = connectError(err)
 		if x.attempts > x.settings.attempts || !x.settings.onConnect {
-			c.fail(connectError(err))
+			c.fail(x.failed)
 			return false
 		}
 		x.target.pool.stats.Retry(telemetry.RetryConnectFailure)
@@ -150,8 +152,8 @@ func (c *client) pick() bool {
 	}
 	if err != nil {
 		switch {
-		case x.tried.Len() > 0:
-			c.fail(errTriedAll)
+		case x.failed != nil:
+			c.fail(x.failed) // no other backend is left to try
 		case err == balancer.ErrNoCapacity:
 			c.fail(errNoCapacity)
 		case err == balancer.ErrChecking:
@@ -290,7 +292,7 @@ func (c *client) retryAfter(err error) bool {
 	b := x.lease.Backend()
 	b.Peer().(*peer).stats.Request(c.shard, 0, telemetry.OutcomeBackendReset)
 	x.lease.Release()
-	x.leased, x.fresh = false, false
+	x.leased, x.fresh, x.failed = false, false, errBackendReset
 	x.tried.Add(b)
 	pool.stats.Retry(telemetry.RetryReset)
 	return true

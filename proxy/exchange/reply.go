@@ -29,7 +29,6 @@ var (
 	errNoBackendUp    = &failure{503, telemetry.OutcomeNoBackendUp, "no backend is up", false, true}
 	errNoCapacity     = &failure{503, telemetry.OutcomeNoCapacity, "the backends that are up take no new requests", false, true}
 	errQueueTimeout   = &failure{503, telemetry.OutcomeQueueTimeout, "no backend had been checked in time", false, true}
-	errTriedAll       = &failure{503, telemetry.OutcomeBackendConnect, "no other backend is left to try", false, true}
 	errConnectRefused = &failure{503, telemetry.OutcomeBackendConnect, "the backend could not be connected to", false, true}
 	errConnectTimeout = &failure{504, telemetry.OutcomeBackendConnect, "connecting to the backend took too long", false, true}
 	errHandshake      = &failure{502, telemetry.OutcomeBackendTLS, "the TLS handshake with the backend failed", false, false}
