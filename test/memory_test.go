@@ -61,11 +61,31 @@ func (zeros) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// tank is a backend with large bodies: GET /N sends N bytes, PUT takes what comes and says how much
-// it was. sent counts what it could send.
-type tank struct{ sent atomic.Int64 }
+// slowly lets three seconds pass while it reads three MiB, a MiB a second.
+func slowly(in io.Reader) error {
+	tick := time.NewTicker(time.Second / 16)
+	defer tick.Stop()
+	for range 3 * 16 {
+		if _, err := io.CopyN(io.Discard, in, mib/16); err != nil {
+			return err
+		}
+		<-tick.C
+	}
+	return nil
+}
+
+// tank is a backend with large bodies: GET /N sends N bytes; PUT takes what comes, slowly if asked
+// for, and says how much it was. sent counts what it could send.
+type tank struct {
+	sent atomic.Int64
+	slow chan error // what became of a slow PUT
+}
 
 func (k *tank) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path == "/slowly" {
+		k.slow <- slowly(r.Body)
+		return
+	}
 	if r.Method == http.MethodPut {
 		n, err := io.Copy(io.Discard, r.Body)
 		if err == nil {
@@ -100,7 +120,7 @@ func (c counting) Write(p []byte) (int, error) {
 // startTank runs weir before a tank, warmed up.
 func startTank(t *testing.T) (*daemon, *tank) {
 	t.Helper()
-	b, k := lbtest.NewHTTP(t, "tank"), &tank{}
+	b, k := lbtest.NewHTTP(t, "tank"), &tank{slow: make(chan error, 1)}
 	b.SetHandler(k)
 	d := start(t, fmt.Sprintf(`
 listeners: { web: { protocol: http, address: "127.0.0.1:0", pool: app } }
@@ -188,30 +208,64 @@ func TestLargeBodies(t *testing.T) {
 func TestSlowReader(t *testing.T) {
 	d, k := startTank(t)
 	before := d.memory("VmRSS")
-	conn, err := net.Dial("tcp", d.address("web"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
-		t.Fatal(err)
-	}
+	conn := connect(t, d.address("web"))
 	if _, err := io.WriteString(conn, "GET /1073741824 HTTP/1.1\r\nHost: tank\r\n\r\n"); err != nil {
 		t.Fatal(err)
 	}
-	tick := time.NewTicker(time.Second / 16)
-	defer tick.Stop()
-	in := bufio.NewReaderSize(conn, mib/16)
-	for range 3 * 16 {
-		if _, err := io.CopyN(io.Discard, in, mib/16); err != nil {
-			t.Fatal(err)
-		}
-		<-tick.C
+	if err := slowly(bufio.NewReaderSize(conn, mib/16)); err != nil {
+		t.Fatal(err)
 	}
 	d.wantBounded(before)
-	// The kernel grows the buffers of loopback sockets to some MiB each: tcp_rmem, tcp_wmem.
-	if sent := k.sent.Load(); sent < 3*mib || sent > 3*mib+64*mib {
-		t.Errorf("the backend sent %d MiB while the client took 3", sent/mib)
+	wantHeldBack(t, "the backend", k.sent.Load())
+}
+
+// TestSlowBackend is the same the other way: the backend reads, the client may not send ahead.
+func TestSlowBackend(t *testing.T) {
+	d, k := startTank(t)
+	before := d.memory("VmRSS")
+	conn := connect(t, d.address("web"))
+	if _, err := io.WriteString(conn, "PUT /slowly HTTP/1.1\r\nHost: tank\r\nContent-Length: 1073741824\r\n\r\n"); err != nil {
+		t.Fatal(err)
 	}
-	t.Logf("the backend sent %d KiB", k.sent.Load()/1024)
+	var sent atomic.Int64
+	uploaded := make(chan error, 1)
+	go func() {
+		_, err := io.CopyN(counting{conn, &sent}, zeros{}, gib)
+		uploaded <- err
+	}()
+	if err := <-k.slow; err != nil {
+		t.Error(err)
+	}
+	d.wantBounded(before)
+	wantHeldBack(t, "the client", sent.Load())
+	if err := conn.Close(); err != nil {
+		t.Error(err)
+	}
+	if err := <-uploaded; err == nil {
+		t.Error("the whole body was sent")
+	}
+}
+
+// connect opens a bare connection for the test.
+func connect(t *testing.T, address string) net.Conn {
+	t.Helper()
+	conn, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() }) // the test may have closed it
+	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
+		t.Fatal(err)
+	}
+	return conn
+}
+
+// wantHeldBack bounds what could be sent while three MiB were read. The kernel grows the buffers of
+// loopback sockets to some MiB each (tcp_rmem, tcp_wmem), and there are two connections.
+func wantHeldBack(t *testing.T, who string, sent int64) {
+	t.Helper()
+	t.Logf("%s sent %d KiB", who, sent/1024)
+	if sent < 3*mib || sent > (3+64)*mib {
+		t.Errorf("%s sent %d MiB while three were read", who, sent/mib)
+	}
 }

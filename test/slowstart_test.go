@@ -3,6 +3,7 @@ package test
 import (
 	"fmt"
 	"math"
+	"net/http"
 	"net/netip"
 	"strings"
 	"testing"
@@ -181,5 +182,40 @@ pools:
 		if n := counts[backend.Name]; n != 50 || backend.SlowStartRatio != 1 {
 			t.Errorf("%s: got %d of 500 requests at ratio %v, want 50 at 1", backend.Name, n, backend.SlowStartRatio)
 		}
+	}
+}
+
+// TestSlowStartOfFew lets two of three backends go down. The first to return does so at its full
+// weight, because one warm backend of three cannot carry the load until then; the second ramps.
+func TestSlowStartOfFew(t *testing.T) {
+	b := backends(t, 3)
+	d := start(t, fmt.Sprintf(`
+listeners: { web: { protocol: http, address: "127.0.0.1:0", pool: app } }
+pools:
+  app:
+    slow_start: { duration: 10m }
+    health_check: { protocol: http, interval: 100ms, timeout: 5s, rise: 1, fall: 1 }
+    backends: %s
+`, listed(b...)))
+	for i, name := range []string{"b1", "b2", "b3"} {
+		d.awaitHealth("app", name, "up")
+		if i > 0 {
+			b[i].SetStatus(http.StatusServiceUnavailable)
+			d.awaitHealth("app", name, "down")
+		}
+	}
+	b[1].SetStatus(http.StatusOK)
+	if first := d.awaitHealth("app", "b2", "up"); first.SlowStartRatio != 1 {
+		t.Errorf("the first to return is at %v of its weight, want 1", first.SlowStartRatio)
+	}
+	b[2].SetStatus(http.StatusOK)
+	if second := d.awaitHealth("app", "b3", "up"); second.SlowStartRatio < 0.1 || second.SlowStartRatio > 0.2 {
+		t.Errorf("the second to return is at %v of its weight, want 0.1", second.SlowStartRatio)
+	}
+	calls := drive(t, load{url: d.url("web"), clients: 4, limit: 420}).wait()
+	wantNoFailure(t, calls)
+	// 10 : 10 : 1, and at most one step of a ramp of ten minutes passes meanwhile.
+	if n := shares(calls)["b3"]; n < 19 || n > 24 {
+		t.Errorf("it got %d of 420 requests, want 20", n)
 	}
 }
