@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"crypto/tls"
 	"fmt"
 	"io"
 	"net/http"
@@ -23,7 +22,7 @@ func overBoth(t *testing.T, body func(t *testing.T, begin beginner)) {
 	t.Run("https", func(t *testing.T) {
 		cert := lbtest.NewCertificate(t, "127.0.0.1")
 		body(t, func(t *testing.T, serve func(*side)) (*rig, *origin) {
-			o := newTLSOrigin(t, &tls.Config{Certificates: []tls.Certificate{cert.Pair}}, serve)
+			o := newTLSOrigin(t, serverTLS(cert), serve)
 			return start(t, site("", fmt.Sprintf("protocol: https\ntls: { ca: %q }", cert.CertFile), o.Addr())), o
 		})
 	})

@@ -454,3 +454,8 @@ func indent(text string) string {
 }
 
 const ok200 = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+// serverTLS is the TLS configuration of an origin with that certificate.
+func serverTLS(c *lbtest.Certificate) *tls.Config {
+	return &tls.Config{Certificates: []tls.Certificate{c.Pair}, MinVersion: tls.VersionTLS12}
+}

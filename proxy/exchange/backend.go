@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"time"
@@ -51,6 +52,9 @@ func (c *backendConn) read(p []byte, due int64) (int, error) {
 	n, err := c.tls.Read(p)
 	if n > 0 {
 		return n, nil // an error that came with data comes again
+	}
+	if err == io.EOF && c.side.ended {
+		return 0, io.ErrUnexpectedEOF // no alert said that this is the end (RFC 9112, section 9.8)
 	}
 	return 0, err
 }
@@ -109,6 +113,7 @@ type tlsSide struct {
 	readDue   int64
 	writeIdle time.Duration
 	looking   bool // reads do not wait: errSilent
+	ended     bool // the other side has closed the transport
 }
 
 // errSilent is the error of a look at a connection on which nothing has come. It is temporary,
@@ -129,7 +134,11 @@ func (s *tlsSide) Read(p []byte) (int, error) {
 	if s.looking && s.conn.Alive() {
 		return 0, errSilent
 	}
-	return s.conn.Read(p, s.readDue)
+	n, err := s.conn.Read(p, s.readDue)
+	if err == io.EOF {
+		s.ended = true
+	}
+	return n, err
 }
 
 func (s *tlsSide) Write(p []byte) (int, error) {

@@ -61,8 +61,8 @@ type client struct {
 	src   netip.AddrPort
 
 	state  atomic.Uint32
-	gone   atomic.Bool                 // the client left, or the process stops: whatever waits is over
-	active atomic.Pointer[backendConn] // in use by the exchange
+	gone   atomic.Bool               // the client left, or the process stops: whatever waits is over
+	active atomic.Pointer[wire.Conn] // to a backend, in use by the exchange
 
 	work      *work // nil while idle
 	verdict   verdict
@@ -350,7 +350,7 @@ func (c *client) worthParsing() bool {
 func (c *client) leave() {
 	c.gone.Store(true)
 	if b := c.active.Load(); b != nil {
-		b.wire.Shutdown()
+		b.Shutdown()
 	}
 }
 

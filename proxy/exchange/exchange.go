@@ -123,12 +123,11 @@ func (c *client) acquire() bool {
 			return false
 		}
 		err := c.connect()
+		if c.gone.Load() {
+			c.lost(telemetry.OutcomeClientClosed)
+			return false
+		}
 		if err == nil {
-			c.active.Store(x.backend)
-			if c.gone.Load() {
-				c.lost(telemetry.OutcomeClientClosed)
-				return false
-			}
 			return true
 		}
 		c.connectFailed(err)
@@ -217,6 +216,7 @@ func (c *client) connect() error {
 	p := x.lease.Backend().Peer().(*peer)
 	if !x.fresh {
 		if b := p.take(); b != nil {
+			c.hold(b.wire)
 			b.reused = true
 			x.backend = b
 			p.stats.Reused(c.shard)
@@ -224,13 +224,22 @@ func (c *client) connect() error {
 		}
 	}
 	since := wire.Now()
-	b, err := p.dial(x.settings)
+	b, err := p.dial(x.settings, c.hold)
 	x.connect += wire.Now() - since
 	if err != nil {
+		c.active.Store(nil)
 		return err
 	}
 	x.backend = b
 	return nil
+}
+
+// hold makes w the connection that is shut down if the client leaves or the process stops.
+func (c *client) hold(w *wire.Conn) {
+	c.active.Store(w)
+	if c.gone.Load() {
+		w.Shutdown()
+	}
 }
 
 // connectFailed gives the lease back and tells the world.

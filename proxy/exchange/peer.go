@@ -96,12 +96,14 @@ func (p *peer) sweep(now int64, keep time.Duration, usable bool) {
 	}
 }
 
-// dial opens a connection: TCP, then TLS if the pool has it.
-func (p *peer) dial(s *settings) (*backendConn, error) {
+// dial opens a connection: TCP, then TLS if the pool has it. hold is given the socket, so that it
+// can be shut down meanwhile.
+func (p *peer) dial(s *settings, hold func(*wire.Conn)) (*backendConn, error) {
 	w, err := wire.Dial(p.backend.Address(), s.timeouts.Connect)
 	if err != nil {
 		return nil, err
 	}
+	hold(w)
 	c := &backendConn{peer: p, wire: w}
 	if s.tls != nil {
 		if err := c.handshake(p.tlsConfig(s.tls), s.timeouts.TLS); err != nil {

@@ -219,7 +219,7 @@ func (c *client) complete(err error, reusable bool, f framing) {
 		return
 	}
 	c.lost(c.brokenBy(err))
-	if f != framedClose {
+	if _, client := err.(clientError); !client && f != framedClose {
 		c.ending = endClose // the framing shows that something is missing
 	}
 }
@@ -292,7 +292,7 @@ func (c *client) sendToClose(b []byte) error {
 	}
 	for {
 		n, err := c.readBody()
-		if err == io.EOF {
+		if err == io.EOF && !c.gone.Load() {
 			return nil
 		}
 		if err != nil {
