@@ -16,10 +16,10 @@ func fromSockaddr(sa unix.Sockaddr) netip.AddrPort {
 	return netip.AddrPort{}
 }
 
-// toSockaddr returns the address family too.
+// toSockaddr returns the address family too. An IPv4-mapped address is an IPv4 one.
 func toSockaddr(a netip.AddrPort) (unix.Sockaddr, int) {
-	if a.Addr().Is4() {
-		return &unix.SockaddrInet4{Port: int(a.Port()), Addr: a.Addr().As4()}, unix.AF_INET
+	if v4 := a.Addr().Unmap(); v4.Is4() {
+		return &unix.SockaddrInet4{Port: int(a.Port()), Addr: v4.As4()}, unix.AF_INET
 	}
 	sa := &unix.SockaddrInet6{Port: int(a.Port()), Addr: a.Addr().As16()}
 	if z := a.Addr().Zone(); z != "" {

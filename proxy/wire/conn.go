@@ -50,16 +50,42 @@ type Conn struct {
 	onExchange, onRecv, onSend func(fd uintptr) bool
 }
 
+// closedFD stands for the descriptor of a Conn that is closed, so that a send of an owner that goes
+// on fails, and does not reach whoever has the number next.
+const closedFD = ^uintptr(0)
+
 // newConn takes over fd, which must be a non-blocking socket, and closes it on failure.
 func newConn(fd int, remote netip.AddrPort) (*Conn, error) {
-	f := os.NewFile(uintptr(fd), "tcp")
-	raw, err := f.SyscallConn()
+	f, raw, err := adopt(fd, "tcp")
 	if err != nil {
-		return nil, errors.Join(err, f.Close())
+		return nil, err
 	}
 	c := &Conn{file: f, raw: raw, fd: uintptr(fd), remote: remote}
 	c.onExchange, c.onRecv, c.onSend = c.stepExchange, c.stepRecv, c.stepSend
 	return c, nil
+}
+
+// adopt puts fd, which must be non-blocking, on the runtime's poller, and closes it on failure.
+func adopt(fd int, name string) (*os.File, syscall.RawConn, error) {
+	f := os.NewFile(uintptr(fd), name)
+	// A failed registration is silent, but then no deadline can be set.
+	if err := f.SetDeadline(time.Time{}); err != nil {
+		return nil, nil, errors.Join(err, f.Close())
+	}
+	raw, err := f.SyscallConn()
+	if err != nil {
+		return nil, nil, errors.Join(err, f.Close())
+	}
+	return f, raw, nil
+}
+
+// waited turns the error of a wait, or of setting its deadline, into one of this package: besides
+// the deadline, only the end of the descriptor is in the way of either.
+func waited(err error) error {
+	if err == nil || err == ErrTimeout {
+		return err
+	}
+	return ErrClosed
 }
 
 // Remote is the address of the peer.
@@ -79,8 +105,9 @@ func (c *Conn) Local() netip.AddrPort {
 }
 
 // Serve calls f at once and then at every readiness, until f returns true or waiting fails:
-// ErrTimeout when the armed deadline has passed, another error when the Conn is closed.
-func (c *Conn) Serve(f func(fd uintptr) bool) error { return c.raw.Read(f) }
+// ErrTimeout when the armed deadline has passed, also before the first call; ErrClosed when the Conn
+// is closed.
+func (c *Conn) Serve(f func(fd uintptr) bool) error { return waited(c.raw.Read(f)) }
 
 // Arm makes the read deadline fire at due, or keeps one that fires earlier: whoever waits handles
 // ErrTimeout by looking at the clock and arming again. 0 keeps what there is.
@@ -88,17 +115,16 @@ func (c *Conn) Arm(due int64) error {
 	if due == 0 || (c.readArmed != 0 && c.readArmed <= due) {
 		return nil
 	}
-	c.readArmed = due
-	return c.file.SetReadDeadline(Time(due))
+	return c.Rearm(due)
 }
 
 // Rearm replaces the read deadline; 0 removes it. A deadline that has fired must be replaced before
 // the next wait.
 func (c *Conn) Rearm(due int64) error {
 	if c.readArmed = due; due == 0 {
-		return c.file.SetReadDeadline(time.Time{})
+		return waited(c.file.SetReadDeadline(time.Time{}))
 	}
-	return c.file.SetReadDeadline(Time(due))
+	return waited(c.file.SetReadDeadline(Time(due)))
 }
 
 // Exchange sends request, waits for the peer and then receives once into p. It returns how many
@@ -132,8 +158,11 @@ func (c *Conn) Read(p []byte, due int64) (int, error) {
 }
 
 // await runs f until it returns true, and ends with ErrTimeout at due. A deadline that was armed
-// for an earlier moment fires first; f is then called once more, which also finds an end of the
-// stream whose edge was lost.
+// for an earlier moment fires first; f is then called once more.
+//
+// f is called at due too, before giving up. It finds an end of the stream whose edge was lost; and
+// after a stall of this process the deadline is over before f could run at all, so that a request
+// would be awaited that was never sent, or a response be missed that is there.
 func (c *Conn) await(f func(fd uintptr) bool, due int64) error {
 	err := c.Arm(due)
 	for err == nil {
@@ -142,11 +171,11 @@ func (c *Conn) await(f func(fd uintptr) bool, due int64) error {
 		if c.interrupted.Load() {
 			return ErrInterrupted
 		}
-		if err = c.raw.Read(f); err != ErrTimeout {
+		if err = waited(c.raw.Read(f)); err != ErrTimeout {
 			return err
 		}
 		if due != 0 && Now() >= due && !c.interrupted.Load() {
-			if err = c.Rearm(0); err == nil {
+			if err = c.Rearm(0); err == nil && !f(c.fd) {
 				return ErrTimeout
 			}
 			return err
@@ -203,7 +232,11 @@ func (c *Conn) stepRecv(fd uintptr) bool {
 // without bound).
 func (c *Conn) Write(p []byte, idle time.Duration) error {
 	n, e := Send(c.fd, p)
-	if e != 0 && e != syscall.EAGAIN {
+	switch e {
+	case 0, syscall.EAGAIN:
+	case syscall.EBADF:
+		return ErrClosed
+	default:
 		return os.NewSyscallError("send", e)
 	}
 	for p = p[n:]; len(p) > 0; p = p[n:] {
@@ -234,10 +267,10 @@ func (c *Conn) writeSome(p []byte, due int64) (int, error) {
 		if due != 0 && (c.writeArmed == 0 || c.writeArmed > due) {
 			c.writeArmed = due
 			if err := c.file.SetWriteDeadline(Time(due)); err != nil {
-				return 0, err
+				return 0, ErrClosed
 			}
 		}
-		err := c.raw.Write(c.onSend)
+		err := waited(c.raw.Write(c.onSend))
 		if err == nil {
 			return len(p) - len(c.out), c.writeErr
 		}
@@ -247,7 +280,7 @@ func (c *Conn) writeSome(p []byte, due int64) (int, error) {
 		c.writeArmed = 0
 		if due == 0 || Now() >= due {
 			if err := c.file.SetWriteDeadline(time.Time{}); err != nil {
-				return 0, err
+				return 0, ErrClosed
 			}
 			if due != 0 {
 				return 0, ErrTimeout
@@ -292,7 +325,10 @@ func (c *Conn) CloseWrite() error {
 }
 
 // Close closes the socket. The owner calls it, once, and not from within Serve.
-func (c *Conn) Close() error { return c.file.Close() }
+func (c *Conn) Close() error {
+	c.fd = closedFD
+	return c.file.Close()
+}
 
 // Abort closes with a reset instead of a FIN, so that the peer cannot take what it has received
 // for the whole.
@@ -300,12 +336,12 @@ func (c *Conn) Abort() error {
 	_ = c.raw.Control(func(fd uintptr) {
 		_ = unix.SetsockoptLinger(int(fd), unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
 	})
-	return c.file.Close()
+	return c.Close()
 }
 
 // Linger closes after the peer had the chance to read what was written: closing with unread bytes
 // in the receive queue would send a reset, and that may overtake the last response (RFC 9112,
-// section 9.6). It reads at most limit bytes, for at most d.
+// section 9.6). It reads at most limit bytes, for at most d, which must not be 0.
 func (c *Conn) Linger(limit int, d time.Duration) error {
 	if err := c.CloseWrite(); err != nil {
 		return errors.Join(err, c.Close())

@@ -22,26 +22,39 @@ func Dial(addr netip.AddrPort, timeout time.Duration) (*Conn, error) {
 		return nil, os.NewSyscallError("setsockopt", err)
 	}
 	// Connect before the socket is on the poller: an unconnected socket is reported as hung up.
-	if err := unix.Connect(fd, sa); err != nil && err != unix.EINPROGRESS {
+	err = unix.Connect(fd, sa)
+	if err != nil && err != unix.EINPROGRESS && err != unix.EINTR {
 		_ = unix.Close(fd)
 		return nil, os.NewSyscallError("connect", err)
 	}
-	c, err := newConn(fd, addr)
-	if err != nil {
-		return nil, err
+	c, adoptErr := newConn(fd, addr)
+	if adoptErr != nil {
+		return nil, adoptErr
 	}
-	if err := c.finishConnect(timeout); err != nil {
-		_ = c.Close()
+	if err != nil { // on loopback the handshake is over already
+		err = c.finishConnect(timeout)
+	}
+	if err == nil && c.selfConnected() {
+		err = os.NewSyscallError("connect", unix.ECONNREFUSED)
+	}
+	if err != nil {
+		_ = c.Abort()
 		return nil, err
 	}
 	return c, nil
 }
 
-// finishConnect waits for the handshake. On loopback it is over before the first look, so the
-// timer is set only if there is something to wait for.
+// selfConnected reports whether the socket is connected to itself. That happens when nobody listens
+// on a port of this machine which the kernel then chooses for the other end of the attempt, so that
+// both ends are one. It would answer requests with themselves and keep the port from its backend.
+func (c *Conn) selfConnected() bool {
+	local := c.Local()
+	return local.Port() == c.remote.Port() && local.Addr() == c.remote.Addr().Unmap().WithZone("")
+}
+
+// finishConnect waits for the handshake.
 func (c *Conn) finishConnect(timeout time.Duration) error {
 	var result error
-	first := true
 	look := func(fd uintptr) bool {
 		soerr, err := unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_ERROR)
 		if err != nil {
@@ -52,33 +65,19 @@ func (c *Conn) finishConnect(timeout time.Duration) error {
 			result = os.NewSyscallError("connect", syscall.Errno(soerr))
 			return true
 		}
-		if _, err := unix.Getpeername(int(fd)); err == nil {
-			result = nil
-			return true
-		}
-		result = ErrTimeout
-		return first
+		_, err = unix.Getpeername(int(fd))
+		return err == nil
 	}
-	if err := c.raw.Write(look); err != nil || result != ErrTimeout {
-		return firstError(err, result)
-	}
-	first = false
 	if timeout > 0 {
 		if err := c.file.SetWriteDeadline(time.Now().Add(timeout)); err != nil {
 			return err
 		}
 	}
-	if err := c.raw.Write(look); err != nil || result != nil {
-		return firstError(err, result)
+	if err := waited(c.raw.Write(look)); err != nil {
+		return err
 	}
-	return c.file.SetWriteDeadline(time.Time{})
-}
-
-func firstError(errs ...error) error {
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
+	if result != nil {
+		return result
 	}
-	return nil
+	return waited(c.file.SetWriteDeadline(time.Time{}))
 }

@@ -30,6 +30,9 @@ type Listener struct {
 // not used: it would hide that another process has the port. What the kernel refuses is a
 // *net.OpError with the address, as from net.Listen.
 func Listen(address string) (*Listener, error) {
+	if _, _, err := net.SplitHostPort(address); err != nil { // nothing would be any port
+		return nil, err
+	}
 	resolved, err := net.ResolveTCPAddr("tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("listen %s: %w", address, err)
@@ -57,10 +60,8 @@ func listen(resolved *net.TCPAddr) (*Listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := os.NewFile(uintptr(fd), "listener")
-	raw, err := f.SyscallConn()
+	f, raw, err := adopt(fd, "listener")
 	if err != nil {
-		_ = f.Close()
 		return nil, err
 	}
 	sa, err := unix.Getsockname(fd)
@@ -71,7 +72,7 @@ func listen(resolved *net.TCPAddr) (*Listener, error) {
 	return &Listener{file: f, raw: raw, addr: fromSockaddr(sa)}, nil
 }
 
-// bind makes a listening socket. Its errors are bare errno values.
+// bind makes a listening socket. Its errors wrap errno values.
 func bind(addr netip.AddrPort) (int, error) {
 	sa, family := toSockaddr(addr)
 	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)

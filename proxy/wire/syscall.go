@@ -8,7 +8,8 @@ import (
 )
 
 // The calls below never block, because every socket here is non-blocking. They go past the
-// scheduler's bookkeeping of system calls for that reason, which saves about 60 ns each.
+// scheduler's bookkeeping of system calls for that reason, which saves about 60 ns each. The race
+// detector does not see what the kernel reads and writes, and is told.
 
 // Recv receives what is there, at most len(p) bytes. 0 and no error is the end of the stream;
 // syscall.EAGAIN means that nothing is there yet. p must not be empty.
@@ -26,6 +27,7 @@ func recv(fd uintptr, p []byte, flags uintptr) (int, syscall.Errno) {
 		n, _, e := syscall.RawSyscall6(unix.SYS_RECVFROM, fd,
 			uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), flags, 0, 0)
 		if e == 0 {
+			raceWrite(p[:n])
 			return int(n), 0
 		}
 		if e != syscall.EINTR {
@@ -39,6 +41,7 @@ func Send(fd uintptr, p []byte) (int, syscall.Errno) {
 	if len(p) == 0 {
 		return 0, 0
 	}
+	raceRead(p)
 	for {
 		n, _, e := syscall.RawSyscall6(unix.SYS_SENDTO, fd,
 			uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), unix.MSG_NOSIGNAL, 0, 0)

@@ -1,7 +1,6 @@
 package wire
 
 import (
-	"errors"
 	"os"
 	"sync"
 	"syscall"
@@ -33,10 +32,9 @@ func NewWatcher() (*Watcher, error) {
 		_ = unix.Close(fd)
 		return nil, os.NewSyscallError("fcntl", err)
 	}
-	f := os.NewFile(uintptr(fd), "epoll")
-	raw, err := f.SyscallConn()
+	f, raw, err := adopt(fd, "epoll")
 	if err != nil {
-		return nil, errors.Join(err, f.Close())
+		return nil, err
 	}
 	w := &Watcher{file: f, raw: raw, done: make(chan struct{}), watches: map[int32]func(){}}
 	go w.run()
@@ -76,17 +74,15 @@ func (w *Watcher) Unwatch(c *Conn, id int32) (called bool) {
 	return !pending
 }
 
+// control fails with ErrClosed if c or w is closed.
 func (w *Watcher) control(c *Conn, op int, ev *unix.EpollEvent) error {
-	var err error
-	cerr := c.raw.Control(func(fd uintptr) {
-		var epfd int
-		if ferr := w.raw.Control(func(e uintptr) { epfd = int(e) }); ferr != nil {
-			err = ErrClosed
-			return
-		}
-		err = os.NewSyscallError("epoll_ctl", unix.EpollCtl(epfd, op, int(fd), ev))
+	err := error(ErrClosed) // unless neither is
+	_ = c.raw.Control(func(fd uintptr) {
+		_ = w.raw.Control(func(epfd uintptr) {
+			err = os.NewSyscallError("epoll_ctl", unix.EpollCtl(int(epfd), op, int(fd), ev))
+		})
 	})
-	return firstError(cerr, err)
+	return err
 }
 
 // Close ends the watcher and waits for its goroutine. No watch may be left.

@@ -1,0 +1,296 @@
+package wire
+
+import (
+	"errors"
+	"io"
+	"net"
+	"net/netip"
+	"strconv"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+func listening(t testing.TB, address string) *Listener {
+	t.Helper()
+	l, err := Listen(address)
+	must(t, err)
+	t.Cleanup(func() { must(t, l.Close()) })
+	return l
+}
+
+func TestDial(t *testing.T) {
+	l := listening(t, "127.0.0.1:0")
+	before := descriptors()
+	c, err := Dial(l.Addr(), patience)
+	must(t, err)
+	peer, err := l.Accept()
+	must(t, err)
+	if c.Remote() != l.Addr() || peer.Local() != l.Addr() || c.Local() != peer.Remote() {
+		t.Errorf("dialed %v from %v, accepted %v from %v", c.Remote(), c.Local(), peer.Local(), peer.Remote())
+	}
+	must(t, c.Write([]byte("x"), 0))
+	b := make([]byte, 1)
+	if n, err := peer.Read(b, soon()); n != 1 || err != nil {
+		t.Errorf("got %d, %v", n, err)
+	}
+	must(t, c.Close())
+	must(t, peer.Close())
+	if after := descriptors(); after != before {
+		t.Errorf("%d descriptors, then %d", before, after)
+	}
+}
+
+func TestDialMapped(t *testing.T) {
+	l := listening(t, "127.0.0.1:0")
+	mapped := netip.AddrPortFrom(netip.AddrFrom16(l.Addr().Addr().As16()), l.Addr().Port())
+	c, err := Dial(mapped, patience)
+	must(t, err)
+	must(t, c.Close())
+}
+
+func TestDialRefused(t *testing.T) {
+	l, err := Listen("127.0.0.1:0")
+	must(t, err)
+	must(t, l.Close())
+	before := descriptors()
+	for range 20 {
+		if _, err := Dial(l.Addr(), patience); !isErrno(err, syscall.ECONNREFUSED) {
+			t.Fatalf("got %v, want ECONNREFUSED", err)
+		}
+	}
+	if after := descriptors(); after != before {
+		t.Errorf("%d descriptors, then %d", before, after)
+	}
+}
+
+func TestDialUnreachable(t *testing.T) {
+	before := descriptors()
+	for _, s := range []string{"255.255.255.255:80", "[2001:db8::1%9999]:80"} {
+		if _, err := Dial(netip.MustParseAddrPort(s), 50*time.Millisecond); err == nil {
+			t.Errorf("dialed %s", s)
+		}
+	}
+	if _, err := Dial(netip.AddrPort{}, 50*time.Millisecond); err == nil {
+		t.Error("dialed no address")
+	}
+	if after := descriptors(); after != before {
+		t.Errorf("%d descriptors, then %d", before, after)
+	}
+}
+
+// TestDialTimeout dials a listener whose queue is full, which drops what comes.
+func TestDialTimeout(t *testing.T) {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	must(t, err)
+	defer unix.Close(fd)
+	must(t, unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}))
+	must(t, unix.Listen(fd, 0))
+	sa, err := unix.Getsockname(fd)
+	must(t, err)
+	addr := fromSockaddr(sa)
+	for range 10 {
+		began := time.Now()
+		c, err := Dial(addr, 50*time.Millisecond)
+		if err == nil {
+			defer c.Close()
+			continue
+		}
+		if d := time.Since(began); err != ErrTimeout || d < 50*time.Millisecond || d > patience {
+			t.Errorf("%v after %v, want ErrTimeout after 50ms", err, d)
+		}
+		return
+	}
+	t.Error("the queue takes everybody")
+}
+
+// TestDialNotItself dials a port on which nobody listens, and which the kernel may choose for our
+// side, as often as it takes to have it chosen.
+func TestDialNotItself(t *testing.T) {
+	if testing.Short() || raceEnabled {
+		t.Skip("tens of thousands of dials")
+	}
+	l, err := Listen("127.0.0.1:0")
+	must(t, err)
+	must(t, l.Close())
+	addr := l.Addr()
+	if addr.Port()%2 == 1 { // connect prefers the ports that are even, bind those that are odd
+		addr = netip.AddrPortFrom(addr.Addr(), addr.Port()-1)
+	}
+	for i := range 30000 {
+		c, err := Dial(addr, patience)
+		if err == nil {
+			local := c.Local()
+			must(t, c.Abort())
+			if local == addr {
+				t.Fatalf("dialed itself at %v in attempt %d", addr, i)
+			}
+			t.Skipf("somebody else listens on %v", addr)
+		}
+	}
+}
+
+func TestAcceptMany(t *testing.T) {
+	l := listening(t, "127.0.0.1:0")
+	const clients = 200
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			for range clients / 4 {
+				c, err := Dial(l.Addr(), patience)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				b := make([]byte, 1)
+				if n, err := c.Exchange([]byte("x"), b, soon(), soon()); n != 1 || err != nil {
+					t.Errorf("got %d, %v", n, err)
+				}
+				_ = c.Close()
+			}
+		})
+	}
+	for range clients {
+		c, err := l.Accept()
+		must(t, err)
+		b := make([]byte, 1)
+		if _, err := c.Read(b, soon()); err != nil {
+			t.Error(err)
+		}
+		must(t, c.Write(b, 0))
+		must(t, c.Close())
+	}
+	wg.Wait()
+}
+
+// TestAcceptedOptions: what is set on the listening socket is inherited.
+func TestAcceptedOptions(t *testing.T) {
+	l := listening(t, "127.0.0.1:0")
+	d, err := Dial(l.Addr(), patience)
+	must(t, err)
+	defer d.Close()
+	c, err := l.Accept()
+	must(t, err)
+	defer c.Close()
+	for _, o := range []struct {
+		name          string
+		level, option int
+		want          int
+	}{
+		{"TCP_NODELAY", unix.IPPROTO_TCP, unix.TCP_NODELAY, 1},
+		{"SO_KEEPALIVE", unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1},
+		{"TCP_KEEPIDLE", unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, 15},
+	} {
+		if got, err := unix.GetsockoptInt(int(c.fd), o.level, o.option); got != o.want || err != nil {
+			t.Errorf("%s is %d, %v, want %d", o.name, got, err, o.want)
+		}
+	}
+	for _, fd := range []uintptr{c.fd, d.fd} {
+		if flags, err := unix.FcntlInt(fd, unix.F_GETFD, 0); flags&unix.FD_CLOEXEC == 0 || err != nil {
+			t.Errorf("the descriptor is inherited by children: %d, %v", flags, err)
+		}
+	}
+}
+
+func TestListenBusy(t *testing.T) {
+	l := listening(t, "127.0.0.1:0")
+	before := descriptors()
+	_, err := Listen(l.Addr().String())
+	if !isErrno(err, syscall.EADDRINUSE) {
+		t.Errorf("got %v, want EADDRINUSE", err)
+	}
+	if after := descriptors(); after != before {
+		t.Errorf("%d descriptors, then %d", before, after)
+	}
+}
+
+func TestListenErrors(t *testing.T) {
+	before := descriptors()
+	for _, address := range []string{"", "127.0.0.1", "127.0.0.1:x", "127.0.0.1:65536", "[::1:80", "192.0.2.1:0", "[2001:db8::1]:0"} {
+		if l, err := Listen(address); err == nil {
+			t.Errorf("Listen(%q) listens on %v", address, l.Addr())
+			_ = l.Close()
+		}
+	}
+	if after := descriptors(); after != before {
+		t.Errorf("%d descriptors, then %d", before, after)
+	}
+}
+
+// TestListenEverywhere: an empty host is every address, of IPv4 and IPv6; peers appear as IPv4.
+func TestListenEverywhere(t *testing.T) {
+	for _, address := range []string{":0", "[::]:0"} {
+		l := listening(t, address)
+		port := l.Addr().Port()
+		for _, host := range []string{"127.0.0.1", "::1"} {
+			to := netip.AddrPortFrom(netip.MustParseAddr(host), port)
+			c, err := Dial(to, patience)
+			if err != nil && host == "::1" {
+				t.Logf("no IPv6 on this machine: %v", err)
+				continue
+			}
+			must(t, err)
+			peer, err := l.Accept()
+			must(t, err)
+			if peer.Local() != to || peer.Remote() != c.Local() {
+				t.Errorf("accepted %v from %v, want %v from %v", peer.Local(), peer.Remote(), to, c.Local())
+			}
+			must(t, peer.Close())
+			must(t, c.Close())
+		}
+	}
+}
+
+// TestListenIPv6Only: an IPv6 address does not take IPv4 connections, nor their port.
+func TestListenIPv6Only(t *testing.T) {
+	l, err := Listen("[::1]:0")
+	if err != nil {
+		t.Skipf("no IPv6 on this machine: %v", err)
+	}
+	defer l.Close()
+	l4, err := Listen(net.JoinHostPort("127.0.0.1", strconv.Itoa(int(l.Addr().Port()))))
+	if err != nil {
+		t.Skipf("the port is in use: %v", err)
+	}
+	must(t, l4.Close())
+}
+
+func TestListenerClose(t *testing.T) {
+	l, err := Listen("127.0.0.1:0")
+	must(t, err)
+	var wg sync.WaitGroup
+	for range 3 {
+		wg.Go(func() {
+			if _, err := l.Accept(); !errors.Is(err, ErrClosed) {
+				t.Errorf("Accept: %v, want ErrClosed", err)
+			}
+		})
+	}
+	within(t, "Close", func() {
+		must(t, l.Close())
+		wg.Wait()
+	})
+	must(t, l.Close())
+	if _, err := l.Accept(); !errors.Is(err, ErrClosed) {
+		t.Errorf("Accept after Close: %v", err)
+	}
+	again, err := Listen(l.Addr().String()) // the port is free when Close returns
+	must(t, err)
+	must(t, again.Close())
+}
+
+// TestListenerCloseResets: clients that nobody accepted do not wait for an answer.
+func TestListenerCloseResets(t *testing.T) {
+	l, err := Listen("127.0.0.1:0")
+	must(t, err)
+	c, err := Dial(l.Addr(), patience)
+	must(t, err)
+	defer c.Close()
+	must(t, l.Close())
+	if _, err := c.Read(make([]byte, 1), soon()); err == nil || err == ErrTimeout || err == io.ErrUnexpectedEOF {
+		t.Errorf("got %v, want a reset", err)
+	}
+}
