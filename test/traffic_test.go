@@ -2,6 +2,7 @@ package test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -9,6 +10,7 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -49,6 +51,7 @@ type traffic struct {
 	quit   chan struct{}
 	once   sync.Once
 	ending sync.WaitGroup
+	closed atomic.Int64 // connections that weir closed
 
 	mu   sync.Mutex
 	made []call
@@ -129,7 +132,7 @@ type sourceKey struct{}
 
 // work sends requests on a connection of its own.
 func (tr *traffic) work() {
-	transport := &http.Transport{DialContext: dial, DisableCompression: true, DisableKeepAlives: tr.load.source != nil}
+	transport := &http.Transport{DialContext: tr.dial, DisableCompression: true, DisableKeepAlives: tr.load.source != nil}
 	defer transport.CloseIdleConnections()
 	client := &http.Client{Transport: transport, Timeout: patience, CheckRedirect: noRedirect}
 	for n := range tr.next {
@@ -143,12 +146,31 @@ func (tr *traffic) work() {
 func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
 // dial connects from the address in ctx, if there is one.
-func dial(ctx context.Context, network, address string) (net.Conn, error) {
+func (tr *traffic) dial(ctx context.Context, network, address string) (net.Conn, error) {
 	d := net.Dialer{Timeout: patience}
 	if source, ok := ctx.Value(sourceKey{}).(netip.Addr); ok {
 		d.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(source, 0))
 	}
-	return d.DialContext(ctx, network, address)
+	c, err := d.DialContext(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	return &watched{Conn: c, closed: &tr.closed}, nil
+}
+
+// watched notes when the other side closes the connection. That the client makes a new one proves
+// nothing: its library does so also when it is late itself.
+type watched struct {
+	net.Conn
+	closed *atomic.Int64
+}
+
+func (w *watched) Read(p []byte) (int, error) {
+	n, err := w.Conn.Read(p)
+	if err != nil && !errors.Is(err, net.ErrClosed) {
+		w.closed.Add(1)
+	}
+	return n, err
 }
 
 func (tr *traffic) send(client *http.Client, n int) call {
