@@ -1,6 +1,9 @@
 package http1
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"math/bits"
+)
 
 // Classes of bytes.
 const (
@@ -46,28 +49,33 @@ const (
 	highs = 0x8080808080808080
 )
 
-// validValue reports whether b consists of the bytes of a field value: visible ones, those from
-// 0x80 on, space and tab. Eight bytes at a time: real values have no control bytes.
-func validValue(b []byte) bool {
-	for len(b) >= 8 {
-		x := binary.LittleEndian.Uint64(b)
-		del := x ^ (ones * 0x7f)
-		// A byte below 0x20 borrows into its high bit, and so does one that equals 0x7f.
-		if ((x-ones*0x20)&^x|(del-ones)&^del)&highs != 0 && !validBytes(b[:8]) {
-			return false
-		}
-		b = b[8:]
-	}
-	return validBytes(b)
-}
+// validValue reports whether b consists of the bytes of a field value.
+func validValue(b []byte) bool { return valueEnd(b, 0) == len(b) }
 
-func validBytes(b []byte) bool {
-	for _, c := range b {
-		if (c < 0x20 && c != '\t') || c == 0x7f {
-			return false
+// valueEnd is the position, from i on, of the first byte of b that may not stand in a field value:
+// a control byte that is not a tab. It is len(b) if there is none. Eight bytes at a time: values
+// are long, and have no tabs.
+func valueEnd(b []byte, i int) int {
+	for i+8 <= len(b) {
+		x := binary.LittleEndian.Uint64(b[i:])
+		del := x ^ (ones * 0x7f)
+		// A byte below 0x20 borrows into its high bit, and so does one that equals 0x7f. Borrows go
+		// up, so the lowest bit that is set is true.
+		found := ((x-ones*0x20)&^x | (del-ones)&^del) & highs
+		if found == 0 {
+			i += 8
+			continue
 		}
+		i += bits.TrailingZeros64(found) / 8
+		if b[i] != '\t' {
+			return i
+		}
+		i++
 	}
-	return true
+	for i < len(b) && (b[i] >= 0x20 || b[i] == '\t') && b[i] != 0x7f {
+		i++
+	}
+	return i
 }
 
 // trimmed narrows [from, to) by the white space at its ends.

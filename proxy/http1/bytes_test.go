@@ -19,6 +19,15 @@ func TestValidValue(t *testing.T) {
 					if got := validValue(b); got != want {
 						t.Fatalf("validValue(%q) = %v, want %v", b, got, want)
 					}
+					end := size
+					if !want {
+						end = at
+					}
+					for from := range at + 1 {
+						if got := valueEnd(b, from); got != end {
+							t.Fatalf("valueEnd(%q, %d) = %d, want %d", b, from, got, end)
+						}
+					}
 				}
 			}
 		}

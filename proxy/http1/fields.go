@@ -1,10 +1,6 @@
 package http1
 
-import (
-	"bytes"
-
-	"weir/proxy/message"
-)
+import "weir/proxy/message"
 
 // parseFields reads field lines from buf[pos:] up to and with the empty line. It returns the
 // position after that, or 0 if the section is not complete.
@@ -51,34 +47,44 @@ func parseField(h *message.Head, buf []byte, pos int) (int, error) {
 		}
 		return 0, ErrFieldName
 	}
-	lf := bytes.IndexByte(buf[colon:], '\n')
-	if lf < 0 {
-		return 0, nil
+	end := valueEnd(buf, colon+1)
+	if end >= len(buf)-1 {
+		return 0, unfinishedValue(buf[end:])
 	}
-	lf += colon
-	if buf[lf-1] != '\r' {
-		return 0, ErrBareLF
-	}
-	if !validValue(buf[colon+1 : lf-1]) {
+	if buf[end] != '\r' || buf[end+1] != '\n' {
+		if buf[end] == '\n' {
+			return 0, ErrBareLF
+		}
 		return 0, ErrControlByte
 	}
-	from, to := trimmed(buf, colon+1, lf-1)
-	f := message.Field{
-		Start: uint32(pos), NameLen: uint32(colon - pos),
-		Value: uint32(from), ValueEnd: uint32(to), End: uint32(lf + 1),
-		Name: message.NameOf(buf[pos:colon]),
+	from, to := trimmed(buf, colon+1, end)
+	name := message.NameOf(buf[pos:colon])
+	if name != message.Other {
+		if err := checkField(h, name, buf[from:to]); err != nil {
+			return 0, err
+		}
 	}
-	if err := checkField(h, buf, &f); err != nil {
-		return 0, err
+	f := h.Add(name)
+	f.Start, f.NameLen = uint32(pos), uint32(colon-pos)
+	f.Value, f.ValueEnd = uint32(from), uint32(to)
+	f.End = uint32(end + 2)
+	return end + 2, nil
+}
+
+// unfinishedValue looks at what ends a value that is the last of the buffer: nothing, or one byte.
+func unfinishedValue(b []byte) error {
+	switch {
+	case len(b) == 0 || b[0] == '\r':
+		return nil
+	case b[0] == '\n':
+		return ErrBareLF
 	}
-	h.Add(f)
-	return lf + 1, nil
+	return ErrControlByte
 }
 
 // checkField interprets the fields that frame the message, of which there may be only one.
-func checkField(h *message.Head, buf []byte, f *message.Field) error {
-	value := buf[f.Value:f.ValueEnd]
-	switch f.Name {
+func checkField(h *message.Head, name message.Name, value []byte) error {
+	switch name {
 	case message.ContentLength:
 		n, ok := parseLength(value)
 		if !ok || h.Has(message.ContentLength) {

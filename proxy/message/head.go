@@ -52,10 +52,20 @@ func (h *Head) Reset() {
 	*h = Head{Fields: fields, ContentLength: -1}
 }
 
-// Add appends a field and notes its name. The offsets must lie within Buf.
-func (h *Head) Add(f Field) {
-	h.has[f.Name] = true
-	h.Fields = append(h.Fields, f)
+// Add appends a field of that name for the caller to fill in, with offsets that lie within Buf. It
+// is valid until the next Add. (Fields are made in place because copying one costs more than
+// reading most lines: the copy waits for the stores.)
+func (h *Head) Add(n Name) *Field {
+	h.has[n] = true
+	last := len(h.Fields)
+	if last < cap(h.Fields) {
+		h.Fields = h.Fields[:last+1]
+	} else {
+		h.Fields = append(h.Fields, Field{})
+	}
+	f := &h.Fields[last]
+	f.Name, f.Drop = n, false
+	return f
 }
 
 // Has reports whether a field of that name is there. It may not be asked for Other.
@@ -96,6 +106,9 @@ func (h *Head) Lookup(lower string) []byte {
 // Interpret reads the connection options and expectations out of the fields. Codecs call it once,
 // after the last field.
 func (h *Head) Interpret() {
+	if !h.has[Connection] && !h.has[ProxyConnection] && !h.has[TE] && !h.has[Expect] {
+		return
+	}
 	upgradeNamed := false
 	for i := range h.Fields {
 		f := &h.Fields[i]

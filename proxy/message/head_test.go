@@ -15,10 +15,9 @@ func headOf(lines ...string) *Head {
 		name, value, _ := strings.Cut(line, ":")
 		trimmed := strings.Trim(value, " \t")
 		at := len(buf) + len(name) + 1 + strings.Index(value, trimmed)
-		h.Add(Field{
-			Start: uint32(len(buf)), NameLen: uint32(len(name)), Value: uint32(at), ValueEnd: uint32(at + len(trimmed)),
-			End: uint32(len(buf) + len(line) + 2), Name: NameOf([]byte(name)),
-		})
+		f := h.Add(NameOf([]byte(name)))
+		f.Start, f.NameLen, f.End = uint32(len(buf)), uint32(len(name)), uint32(len(buf)+len(line)+2)
+		f.Value, f.ValueEnd = uint32(at), uint32(at+len(trimmed))
 		buf += line + "\r\n"
 	}
 	h.Buf = []byte(buf + "\r\n")
@@ -149,6 +148,11 @@ func TestGetAndLookup(t *testing.T) {
 	}
 	if v := h.Lookup("empty"); v == nil || len(v) != 0 {
 		t.Errorf("an empty value is %q, want one that is empty and not nil", v)
+	}
+	h.Fields[0].Drop = true
+	h.Reset()
+	if f := h.Add(Other); f.Drop || f.Name != Other {
+		t.Errorf("a field that is used again is %+v", f)
 	}
 	h.Reset()
 	if h.Has(Host) || len(h.Fields) != 0 || h.ContentLength != -1 || h.Buf != nil {
