@@ -12,6 +12,12 @@ import (
 // Dial connects to addr within timeout (0: the kernel's). The errors are those of connect(2), or
 // ErrTimeout.
 func Dial(addr netip.AddrPort, timeout time.Duration) (*Conn, error) {
+	return DialHeld(addr, timeout, func(*Conn) {})
+}
+
+// DialHeld is Dial that hands the Conn to held before it waits for the handshake, so that others can
+// end the attempt by Shutdown.
+func DialHeld(addr netip.AddrPort, timeout time.Duration, held func(*Conn)) (*Conn, error) {
 	sa, family := toSockaddr(addr)
 	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -31,6 +37,7 @@ func Dial(addr netip.AddrPort, timeout time.Duration) (*Conn, error) {
 	if adoptErr != nil {
 		return nil, adoptErr
 	}
+	held(c)
 	if err != nil { // on loopback the handshake is over already
 		err = c.finishConnect(timeout)
 	}
