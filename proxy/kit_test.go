@@ -67,7 +67,7 @@ func startWith(t *testing.T, c *config.Config, access *telemetry.AccessLog) *rig
 	t.Helper()
 	core, logs := observer.New(zap.DebugLevel)
 	r := &rig{
-		t: t, stats: telemetry.New(telemetry.Options{}), logs: logs,
+		t: t, stats: newStats(), logs: logs,
 		backends: map[*balancer.Backend]string{}, names: map[[2]string]bool{},
 	}
 	s, err := New(Options{Config: c, Log: zap.New(core), Telemetry: r.stats, AccessLog: access})
@@ -459,3 +459,7 @@ const ok200 = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 func serverTLS(c *lbtest.Certificate) *tls.Config {
 	return &tls.Config{Certificates: []tls.Certificate{c.Pair}, MinVersion: tls.VersionTLS12}
 }
+
+var quietLog = zap.NewNop()
+
+func newStats() *telemetry.Registry { return telemetry.New(telemetry.Options{}) }

@@ -489,9 +489,11 @@ func TestGracefulShutdown(t *testing.T) {
 	idle.get("/", "ok")
 	addr := r.addr()
 	busy.send("GET /slow HTTP/1.1\r\nHost: h\r\n\r\n")
-	half.send("GET /half HTTP/1.1\r\nHo")
-	lbtest.Eventually(t, patience, func() bool { return o.requests() == 2 && r.connections() == 3 })
+	half.send("GET / HTTP/1.1\r\nHost: h\r\n\r\nGET /half HTTP/1.1\r\nHo")
+	half.want("GET", 200, "ok") // by then what came with it is known
+	lbtest.Eventually(t, patience, func() bool { return o.requests() == 3 && r.connections() == 3 })
 	ended := make(chan error, 1)
+	r.stopped = true // by this
 	go func() {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
@@ -520,7 +522,6 @@ func TestGracefulShutdown(t *testing.T) {
 	if err := <-ended; err != nil {
 		t.Errorf("Shutdown: %v", err)
 	}
-	r.stopped = true
 	if n := r.leases(); n != 0 {
 		t.Errorf("%d leases are left", n)
 	}

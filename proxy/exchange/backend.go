@@ -18,12 +18,13 @@ var errTLS = errors.New("tls handshake")
 // backendConn is a connection to a backend: plain, or TLS over the same kind of socket. It belongs
 // to one exchange at a time, or to its peer while it is idle.
 type backendConn struct {
-	peer   *peer
-	wire   *wire.Conn
-	tls    *tls.Conn // nil: plain
-	side   *tlsSide
-	usedAt int64
-	reused bool
+	peer      *peer
+	transport *transport
+	wire      *wire.Conn
+	tls       *tls.Conn // nil: plain
+	side      *tlsSide
+	usedAt    int64
+	reused    bool
 }
 
 // exchange sends a request and receives the first bytes that come back. See wire.Conn.Exchange.

@@ -354,8 +354,9 @@ func (c *client) leave() {
 	}
 }
 
-// stop ends the connection from outside, whatever it is doing.
+// stop ends the connection from outside, whatever it is doing. A FIN could make the part of a
+// response that has been sent look like the whole.
 func (c *client) stop() {
 	c.leave()
-	c.conn.Shutdown()
+	c.conn.Reset()
 }

@@ -215,7 +215,7 @@ func (c *client) connect() error {
 	x := &c.work.x
 	p := x.lease.Backend().Peer().(*peer)
 	if !x.fresh {
-		if b := p.take(); b != nil {
+		if b := p.take(x.settings.transport); b != nil {
 			c.hold(b.wire)
 			b.reused = true
 			x.backend = b

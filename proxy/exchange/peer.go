@@ -27,7 +27,8 @@ var _ balancer.Peer = (*peer)(nil)
 // take returns an idle connection that is fit for use, or nil. Every one is looked at first, which
 // costs a system call of about 0.2 µs: a backend may have closed it, and one that sends more than
 // its response says (a body after HEAD, say) would have that read as the response to somebody else.
-func (p *peer) take() *backendConn {
+// It was made by transport t.
+func (p *peer) take(t *transport) *backendConn {
 	for {
 		p.mu.Lock()
 		last := len(p.idle) - 1
@@ -39,7 +40,7 @@ func (p *peer) take() *backendConn {
 		p.idle[last] = nil
 		p.idle = p.idle[:last]
 		p.mu.Unlock()
-		if c.alive() {
+		if c.transport == t && c.alive() {
 			return c
 		}
 		c.close()
@@ -99,12 +100,11 @@ func (p *peer) sweep(now int64, keep time.Duration, usable bool) {
 // dial opens a connection: TCP, then TLS if the pool has it. hold is given the socket, so that it
 // can be shut down meanwhile.
 func (p *peer) dial(s *settings, hold func(*wire.Conn)) (*backendConn, error) {
-	w, err := wire.Dial(p.backend.Address(), s.timeouts.Connect)
+	w, err := wire.DialHeld(p.backend.Address(), s.timeouts.Connect, hold)
 	if err != nil {
 		return nil, err
 	}
-	hold(w)
-	c := &backendConn{peer: p, wire: w}
+	c := &backendConn{peer: p, wire: w, transport: s.transport}
 	if s.tls != nil {
 		if err := c.handshake(p.tlsConfig(s.tls), s.timeouts.TLS); err != nil {
 			_ = w.Close()

@@ -31,7 +31,15 @@ type settings struct {
 	onReset   bool
 	budget    float64
 	tls       *tls.Config // nil: plain
-	hashesDst bool        // the algorithm looks at the destination of a flow
+	transport *transport
+	hashesDst bool // the algorithm looks at the destination of a flow
+}
+
+// transport is what a connection to a backend was made by. It is the same pointer for as long as
+// the configuration says the same, and connections of another one are not used again.
+type transport struct {
+	protocol config.Protocol
+	tls      config.BackendTLS
 }
 
 // NewPool makes the pool that c describes. tlsConfig is nil for plain HTTP; it must not be changed
@@ -46,7 +54,11 @@ func (e *Engine) NewPool(c *config.Pool, tlsConfig *tls.Config, offset uint64, n
 // Apply changes the pool to what c describes. Backends that stay keep their connections, health and
 // ramp; those that leave finish what they are doing.
 func (p *Pool) Apply(c *config.Pool, tlsConfig *tls.Config, now time.Time) balancer.Change {
-	p.settings.Store(newSettings(c, tlsConfig))
+	old, s := p.settings.Load(), newSettings(c, tlsConfig)
+	if *s.transport == *old.transport {
+		s.transport = old.transport
+	}
+	p.settings.Store(s)
 	return p.Balancer.Apply(c, now)
 }
 
@@ -71,11 +83,12 @@ func (p *Pool) Sweep(now int64) {
 
 func newSettings(c *config.Pool, tlsConfig *tls.Config) *settings {
 	s := &settings{
-		timeouts: c.Timeouts,
-		maxHead:  c.Limits.MaxResponseHeader,
-		attempts: c.Retries.Attempts,
-		budget:   c.Retries.Budget,
-		tls:      tlsConfig,
+		timeouts:  c.Timeouts,
+		transport: &transport{c.Protocol, c.TLS},
+		maxHead:   c.Limits.MaxResponseHeader,
+		attempts:  c.Retries.Attempts,
+		budget:    c.Retries.Budget,
+		tls:       tlsConfig,
 	}
 	for _, on := range c.Retries.On {
 		s.onConnect = s.onConnect || on == config.RetryConnectFailure
