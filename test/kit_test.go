@@ -40,8 +40,8 @@ type daemon struct {
 	expected []string
 }
 
-// start runs weir with a configuration that has no section admin, waits until it is ready, and ends
-// it with the test.
+// start runs weir with a configuration, waits until it is ready, and ends it with the test. The
+// configuration has no section admin, or one whose socket is SOCKET.
 func start(t testing.TB, configuration string) *daemon {
 	t.Helper()
 	d := launch(t, configuration)
@@ -93,7 +93,10 @@ func launch(t testing.TB, configuration string) *daemon {
 // write replaces the configuration file; nothing happens before a reload.
 func (d *daemon) write(configuration string) {
 	d.t.Helper()
-	text := fmt.Sprintf("%s\nadmin: { socket: %q }\n", configuration, d.socket)
+	if !strings.Contains(configuration, "\nadmin:") {
+		configuration += "\nadmin: { socket: SOCKET }\n"
+	}
+	text := strings.Replace(configuration, "SOCKET", d.socket, 1)
 	if err := os.WriteFile(d.file, []byte(text), 0o600); err != nil {
 		d.t.Fatal(err)
 	}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -194,6 +195,54 @@ pools: { app: { backends: %s, health_check: { protocol: http, interval: 100ms, t
 	}
 	if code, stdout, _ := d.cli("health"); code != 1 || !strings.Contains(stdout, "1 down") {
 		t.Errorf("weir health: exit code %d: %s", code, stdout)
+	}
+}
+
+// TestAdminAddress asks the TCP address of the admin server: it serves reads, to names that cannot be
+// another site's, and nothing else.
+func TestAdminAddress(t *testing.T) {
+	b := backends(t, 1)
+	d := start(t, fmt.Sprintf(`
+listeners: { web: { protocol: http, address: "127.0.0.1:0", pool: app } }
+pools: { app: { backends: %s } }
+admin: { socket: SOCKET, listen: "127.0.0.1:0" }
+`, listed(b...)))
+	found := regexp.MustCompile(`"admin_address":"([^"]+)"`).FindStringSubmatch(d.log.String())
+	if found == nil {
+		t.Fatalf("the log does not say where: %s", d.log)
+	}
+	tests := []struct {
+		method, path, host string
+		status             int
+	}{
+		{"GET", "/livez", "", http.StatusOK},
+		{"GET", "/readyz", "", http.StatusOK},
+		{"GET", "/metrics", "", http.StatusOK},
+		{"GET", "/v1/status", "localhost", http.StatusOK},
+		{"GET", "/v1/status", "rebound.example", http.StatusForbidden},
+		{"POST", "/v1/config/reload", "", http.StatusForbidden},
+		{"GET", "/debug/pprof/", "", http.StatusForbidden},
+		{"GET", "/none", "", http.StatusNotFound},
+	}
+	for _, tt := range tests {
+		request, err := http.NewRequest(tt.method, "http://"+found[1]+tt.path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Host = tt.host
+		response, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := response.Body.Close(); err != nil {
+			t.Error(err)
+		}
+		if response.StatusCode != tt.status {
+			t.Errorf("%s %s for host %q: got %d, want %d", tt.method, tt.path, tt.host, response.StatusCode, tt.status)
+		}
+	}
+	if d.status().Generation != 1 {
+		t.Error("something was reloaded")
 	}
 }
 

@@ -3,7 +3,10 @@ package test
 import (
 	"fmt"
 	"math"
+	"net/http"
+	"sync/atomic"
 	"testing"
+	"time"
 )
 
 // TestRotation sends through weights 5:3:1 with eight clients at once. The cycle has nine picks and
@@ -45,5 +48,54 @@ pools:
 		if want := int64(got[backend.Name()]); backend.Requests() != want {
 			t.Errorf("b%d: got %d requests, clients saw %d", i+1, backend.Requests(), want)
 		}
+	}
+}
+
+// busy is a backend that takes its time and keeps how many requests it had at once.
+type busy struct {
+	delay         time.Duration
+	running, most atomic.Int64
+}
+
+func (b *busy) ServeHTTP(_ http.ResponseWriter, r *http.Request) {
+	n := b.running.Add(1)
+	defer b.running.Add(-1)
+	for most := b.most.Load(); n > most && !b.most.CompareAndSwap(most, n); most = b.most.Load() {
+	}
+	select {
+	case <-time.After(b.delay):
+	case <-r.Context().Done():
+	}
+}
+
+// TestLeastConnections has 64 clients and four backends, one of them ten times slower: no backend ever
+// holds more than a quarter of the requests, and two for the picks that happen at the same time.
+func TestLeastConnections(t *testing.T) {
+	const clients, most = 64, 64/4 + 2
+	b := backends(t, 4)
+	var loads []*busy
+	for i, backend := range b {
+		loads = append(loads, &busy{delay: 10 * time.Millisecond})
+		if i == 2 {
+			loads[i].delay *= 10
+		}
+		backend.SetHandler(loads[i])
+	}
+	d := start(t, fmt.Sprintf(`
+listeners: { web: { protocol: http, address: "127.0.0.1:0", pool: app } }
+pools: { app: { algorithm: least_connections, backends: %s } }
+`, listed(b...)))
+	eventually(t, "all are up", func() bool { return d.status().Pools[0].Up == 4 })
+	calls := drive(t, load{url: d.url("web"), clients: clients, limit: 3000}).wait()
+	wantNoFailure(t, calls)
+	counts := shares(calls)
+	for i, l := range loads {
+		t.Logf("b%d: %d requests, at most %d at once", i+1, counts[b[i].Name()], l.most.Load())
+		if l.most.Load() > most {
+			t.Errorf("b%d held %d requests at once, want at most %d", i+1, l.most.Load(), most)
+		}
+	}
+	if slow := counts["b3"]; slow == 0 || slow > 3000/10 {
+		t.Errorf("the slow backend got %d of 3000 requests", slow)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -112,4 +113,40 @@ func draining(d *daemon) bool {
 		d.t.Fatal(err)
 	}
 	return status == http.StatusServiceUnavailable && !readiness.Ready && readiness.Draining
+}
+
+// TestStopWithoutEnd ends weir while a request is in flight that never ends: by the end of grace, and
+// by a second TERM. Both are as asked, so the exit code is 0, and the log says what was cut.
+func TestStopWithoutEnd(t *testing.T) {
+	tests := []struct {
+		name, grace string
+		signals     int
+	}{{"grace", "300ms", 1}, {"second signal", "10m", 2}}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			b := backends(t, 1)
+			g := &gate{open: make(chan struct{}), asked: map[int]bool{}}
+			b[0].SetHandler(g)
+			t.Cleanup(func() { close(g.open) })
+			d := start(t, fmt.Sprintf(`
+listeners: { web: { protocol: http, address: "127.0.0.1:0", pool: app } }
+pools: { app: { backends: %s } }
+defaults: { timeouts: { grace: %s } }
+`, listed(b...), tt.grace))
+			held := drive(t, load{url: d.url("web") + "/held", clients: 1, limit: 1})
+			eventually(t, "a request is in flight", func() bool { return g.holds() == 1 })
+			d.signal(syscall.SIGTERM)
+			eventually(t, "it stops", func() bool { return strings.Contains(d.log.String(), "stopping") })
+			if tt.signals > 1 {
+				d.signal(syscall.SIGTERM)
+			}
+			d.stop()
+			if !strings.Contains(d.log.String(), "work in flight was cut") {
+				t.Error("the log does not say that work was cut")
+			}
+			if calls := held.wait(); !calls[0].failed() {
+				t.Errorf("the request that was cut: got %v", calls[0])
+			}
+		})
+	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -45,6 +46,13 @@ pools: { app: { backends: ["10.0.0.11:8080", "10.0.0.12:8080"] } }
 			}
 			wantWords(t, "weir check", stdout+stderr, tt.says...)
 		})
+	}
+	bad := filepath.Join(t.TempDir(), "bad.yaml")
+	if err := os.WriteFile(bad, []byte("listeners: 3\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if code, stdout, stderr := weir(t, "run", "-c", bad); code != 1 || stdout != "" || !strings.Contains(stderr, "bad.yaml:1:") {
+		t.Errorf("weir run on a bad file: exit code %d, want 1: %s%s", code, stdout, stderr)
 	}
 	if code, _, stderr := weir(t, "check"); code != 2 || stderr == "" {
 		t.Errorf("without a file: exit code %d, want 2: %q", code, stderr)
@@ -204,36 +212,67 @@ pools: { app: { backends: %s } }
 	}
 }
 
-// TestDemo runs the demo for three seconds.
+// TestDemo runs the demo for three seconds, and once until it is interrupted.
 func TestDemo(t *testing.T) {
-	dir := t.TempDir()
-	t.Setenv("TMPDIR", dir)
-	began := time.Now()
-	code, stdout, stderr := weir(t, "demo", "--duration", "3s")
-	if code != 0 {
-		t.Fatalf("exit code %d: %s%s", code, stdout, stderr)
+	app := regexp.MustCompile(`app +http://(127\.0\.0\.1:\d+)`)
+	admin := regexp.MustCompile(`admin +http://(127\.0\.0\.1:\d+)`)
+	result := regexp.MustCompile(`[1-9]\d* requests in .* 0 failed`)
+	tests := []struct {
+		name      string
+		args      []string
+		least     time.Duration
+		interrupt bool
+	}{
+		{"duration", []string{"demo", "--duration", "3s"}, 3 * time.Second, false},
+		{"interrupted", []string{"demo"}, 0, true},
 	}
-	if took := time.Since(began); took < 3*time.Second {
-		t.Errorf("it ended after %v", took)
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			dir := t.TempDir()
+			var out, log lockedBuffer
+			cmd := exec.Command(binary, tt.args...)
+			cmd.Env = append(os.Environ(), "TMPDIR="+dir)
+			cmd.Stdout, cmd.Stderr = &out, &log
+			began := time.Now()
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			stuck := time.AfterFunc(patience, func() { _ = cmd.Process.Kill() })
+			defer stuck.Stop()
+			eventually(t, "the demo serves", func() bool { return answers(app.FindStringSubmatch(out.String())) })
+			if tt.interrupt {
+				if err := cmd.Process.Signal(os.Interrupt); err != nil {
+					t.Fatal(err)
+				}
+			}
+			err := cmd.Wait()
+			if text := out.String(); err != nil || !admin.MatchString(text) || !result.MatchString(text) {
+				t.Fatalf("%v: %s%s", err, text, log.String())
+			}
+			if took := time.Since(began); took < tt.least {
+				t.Errorf("it ended after %v", took)
+			}
+			for _, address := range []string{app.FindStringSubmatch(out.String())[1], admin.FindStringSubmatch(out.String())[1]} {
+				if c, err := net.Dial("tcp", address); err == nil {
+					t.Errorf("somebody still listens on %s", address)
+					_ = c.Close()
+				}
+			}
+			if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+				t.Errorf("the demo left %v behind, %v", left, err)
+			}
+		})
 	}
-	app := regexp.MustCompile(`app +http://(127\.0\.0\.1:\d+)`).FindStringSubmatch(stdout)
-	admin := regexp.MustCompile(`admin +http://(127\.0\.0\.1:\d+)`).FindStringSubmatch(stdout)
-	if app == nil || admin == nil || !regexp.MustCompile(`[1-9]\d* requests in .* 0 failed`).MatchString(stdout) {
-		t.Fatalf("got %s%s", stdout, stderr)
+}
+
+// answers reports whether the address that was found in an output serves.
+func answers(found []string) bool {
+	if found == nil {
+		return false
 	}
-	for _, address := range []string{app[1], admin[1]} {
-		l, err := net.Listen("tcp", address)
-		if err != nil {
-			t.Errorf("the demo left something behind: %v", err)
-			continue
-		}
-		if err := l.Close(); err != nil {
-			t.Error(err)
-		}
-	}
-	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
-		t.Errorf("the demo left %v behind, %v", left, err)
-	}
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience}
+	response, err := client.Get("http://" + found[1])
+	return err == nil && response.Body.Close() == nil && response.StatusCode == http.StatusOK
 }
 
 // TestStatus prints the tables of a running weir.
