@@ -57,6 +57,7 @@ func (c *client) appendTrusted() {
 	w := c.work
 	req := &w.req
 	mode := w.x.site.mode
+	keepForwarded(req)
 	if mode != config.ForwardedPreserve {
 		req.DropAll(message.XForwardedFor)
 	}
@@ -80,6 +81,20 @@ func (c *client) appendTrusted() {
 	}
 	if req.Lookup("x-forwarded-host") == nil {
 		w.out = appendForwardedHost(w.out, req.Authority)
+	}
+}
+
+// keepForwarded keeps the forwarding fields although Connection may name them: a client behind the
+// proxy could have done that to hide.
+func keepForwarded(req *message.Head) {
+	if !req.Has(message.Connection) {
+		return
+	}
+	for i := range req.Fields {
+		switch f := &req.Fields[i]; f.Name {
+		case message.XForwardedFor, message.XForwardedOther, message.Forwarded, message.XRealIP:
+			f.Drop = false
+		}
 	}
 }
 

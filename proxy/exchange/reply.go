@@ -32,6 +32,7 @@ var (
 	errConnectRefused = &failure{503, telemetry.OutcomeBackendConnect, "the backend could not be connected to", false, true}
 	errConnectTimeout = &failure{504, telemetry.OutcomeBackendConnect, "connecting to the backend took too long", false, true}
 	errHandshake      = &failure{502, telemetry.OutcomeBackendTLS, "the TLS handshake with the backend failed", false, false}
+	errHandshakeSlow  = &failure{504, telemetry.OutcomeBackendTLS, "the TLS handshake with the backend took too long", false, true}
 	errBackendReset   = &failure{502, telemetry.OutcomeBackendReset, "the backend closed the connection before it answered", false, false}
 	errBackendTimeout = &failure{504, telemetry.OutcomeBackendTimeout, "the backend took too long to answer", false, false}
 	errBadResponse    = &failure{502, telemetry.OutcomeBackendBadResponse, "the backend sent a malformed response", false, false}
@@ -39,10 +40,13 @@ var (
 
 // connectError is the answer to a failed connect.
 func connectError(err error) *failure {
+	slow := errors.Is(err, wire.ErrTimeout)
 	switch {
+	case errors.Is(err, errTLS) && slow:
+		return errHandshakeSlow
 	case errors.Is(err, errTLS):
 		return errHandshake
-	case errors.Is(err, wire.ErrTimeout):
+	case slow:
 		return errConnectTimeout
 	}
 	return errConnectRefused

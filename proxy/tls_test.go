@@ -1,0 +1,131 @@
+package proxy
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"io"
+	"os"
+	"testing"
+	"time"
+
+	"weir/internal/lbtest"
+)
+
+func TestBackendCertificateIsVerified(t *testing.T) {
+	cert, stranger := lbtest.NewCertificate(t, "127.0.0.1", "b1.test"), lbtest.NewCertificate(t, "127.0.0.1")
+	name := lbtest.NewCertificate(t, "elsewhere.test")
+	tests := []struct {
+		name, tls string
+		with      *lbtest.Certificate
+		status    int
+	}{
+		{"own CA", fmt.Sprintf("ca: %q", cert.CertFile), cert, 200},
+		{"own CA, server name", fmt.Sprintf("ca: %q, server_name: b1.test", cert.CertFile), cert, 200},
+		{"unknown CA", fmt.Sprintf("ca: %q", stranger.CertFile), cert, 502},
+		{"the system's CAs", "verify: true", cert, 502},
+		{"another address", fmt.Sprintf("ca: %q", name.CertFile), name, 502},
+		{"another name", fmt.Sprintf("ca: %q, server_name: b2.test", cert.CertFile), cert, 502},
+		{"not verified", "verify: false", name, 200},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			o := newTLSOrigin(t, serverTLS(tt.with), each(func(string, string) string { return ok200 }))
+			r := start(t, site("", "protocol: https\ntls: { "+tt.tls+" }", o.Addr()))
+			c := r.dial()
+			c.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+			c.want("GET", tt.status, "")
+			if tt.status == 200 {
+				r.wantOutcomes("ok 1")
+				return
+			}
+			r.wantOutcomes("backend_tls 1")
+			if got := o.requests(); got != 0 {
+				t.Errorf("the backend got %d requests", got)
+			}
+			if got := r.stats.Backend("app", "b1").Counts().ConnectErrors; got != 1 {
+				t.Errorf("%d failed connects are counted, want 1", got)
+			}
+		})
+	}
+}
+
+func TestBackendSeesServerNameAndClientCertificate(t *testing.T) {
+	cert, mine := lbtest.NewCertificate(t, "127.0.0.1", "b1.test"), lbtest.NewCertificate(t, "weir.test")
+	pem, err := os.ReadFile(mine.CertFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := serverTLS(cert)
+	c.ClientAuth, c.ClientCAs = tls.RequireAndVerifyClientCert, x509.NewCertPool()
+	c.ClientCAs.AppendCertsFromPEM(pem)
+	states := make(chan tls.ConnectionState, 1)
+	o := newTLSOrigin(t, c, func(s *side) {
+		if _, _, ok := s.request(); ok {
+			states <- s.Conn.(*tls.Conn).ConnectionState()
+			s.send(ok200)
+		}
+	})
+	r := start(t, site("", fmt.Sprintf("protocol: https\ntls: { ca: %q, server_name: b1.test, client_cert: %q, client_key: %q }",
+		cert.CertFile, mine.CertFile, mine.KeyFile), o.Addr()))
+	r.dial().get("/", "ok")
+	state := <-states
+	if state.ServerName != "b1.test" || len(state.PeerCertificates) != 1 || state.NegotiatedProtocol == "h2" {
+		t.Errorf("the backend saw name %q, %d certificates, protocol %q", state.ServerName, len(state.PeerCertificates), state.NegotiatedProtocol)
+	}
+	r = start(t, site("", fmt.Sprintf("protocol: https\ntls: { ca: %q }", cert.CertFile), o.Addr()))
+	client := r.dial()
+	client.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+	// In TLS 1.3 the refusal of a client comes after its handshake: it is a connection that is closed.
+	client.want("GET", 502, "")
+}
+
+func TestTLSHandshakeTimeout(t *testing.T) {
+	hang := lbtest.NewTCP(t, lbtest.Hang())
+	r := start(t, site("", "protocol: https\ntimeouts: { backend_tls: 200ms }", hang.Addr()))
+	c := r.dial()
+	began := time.Now()
+	c.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+	c.want("GET", 504, "TLS")
+	if d := time.Since(began); d < 150*time.Millisecond || d > 3*time.Second {
+		t.Errorf("the answer came after %v", d)
+	}
+	lbtest.Eventually(t, patience, func() bool { return hang.Open() == 0 })
+	r.wantOutcomes("backend_tls 1")
+}
+
+// A failed handshake is a failure to connect: the next backend gets the request.
+func TestFailedHandshakeGoesToTheNextBackend(t *testing.T) {
+	cert := lbtest.NewCertificate(t, "127.0.0.1")
+	plain := lbtest.NewTCP(t, lbtest.Say("220 no TLS here\r\n"))
+	o := newTLSOrigin(t, serverTLS(cert), each(func(string, string) string { return ok200 }))
+	r := start(t, site("", fmt.Sprintf("protocol: https\ntls: { ca: %q }", cert.CertFile), plain.Addr(), o.Addr()))
+	c := r.dial()
+	for range 4 {
+		c.send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\nhi")
+		c.want("POST", 200, "ok")
+	}
+	if plain.Accepted() == 0 {
+		t.Error("the backend without TLS was not tried")
+	}
+}
+
+// A body without framing is whole only if the backend says so by TLS (RFC 9112, section 9.8).
+func TestCloseDelimitedOverTLSNeedsTheAlert(t *testing.T) {
+	cert := lbtest.NewCertificate(t, "127.0.0.1")
+	for _, alert := range []bool{true, false} {
+		o := newTLSOrigin(t, serverTLS(cert), func(s *side) {
+			if _, _, ok := s.request(); ok && s.send("HTTP/1.1 200 OK\r\n\r\nall of it") && !alert {
+				s.tcp.CloseWrite()
+				io.Copy(io.Discard, s.tcp)
+			}
+		})
+		r := start(t, site("", fmt.Sprintf("protocol: https\ntls: { ca: %q }", cert.CertFile), o.Addr()))
+		c := r.dial()
+		c.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+		a := c.receive("GET")
+		if a.body != "all of it" || (a.err == nil) != alert {
+			t.Errorf("alert=%v: got %q %v", alert, a.body, a.err)
+		}
+	}
+}
