@@ -16,6 +16,7 @@ type Clients struct {
 	wg     sync.WaitGroup
 
 	draining atomic.Bool
+	stopped  atomic.Bool // what is left is being cut
 
 	mu    sync.Mutex
 	conns map[*client]struct{}
@@ -75,6 +76,7 @@ func (s *Clients) Drain() {
 // Stop ends every connection at once.
 func (s *Clients) Stop() {
 	s.draining.Store(true)
+	s.stopped.Store(true)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for c := range s.conns {

@@ -28,6 +28,7 @@ type exchange struct {
 
 	tried    balancer.Tried
 	failed   *failure // of the backend tried last
+	cause    error    // of failed, for the log
 	attempts int
 	leased   bool
 	lease    balancer.Lease
@@ -124,14 +125,14 @@ func (c *client) acquire() bool {
 		}
 		err := c.connect()
 		if c.gone.Load() {
-			c.lost(telemetry.OutcomeClientClosed)
+			c.lost(c.whoLeft())
 			return false
 		}
 		if err == nil {
 			return true
 		}
 		c.connectFailed(err)
-		x.failed = connectError(err)
+		x.failed, x.cause = connectError(err), err
 		if x.attempts > x.settings.attempts || !x.settings.onConnect {
 			c.fail(x.failed)
 			return false
@@ -242,15 +243,17 @@ func (c *client) hold(w *wire.Conn) {
 	}
 }
 
-// connectFailed gives the lease back and tells the world.
+// connectFailed gives the lease back and tells the world. A lack of descriptors or ports on this
+// machine is no fault of the backend.
 func (c *client) connectFailed(err error) {
 	x := &c.work.x
 	b := x.lease.Backend()
-	b.Peer().(*peer).stats.ConnectError(telemetry.ConnectReasonOf(err))
+	reason := telemetry.ConnectReasonOf(err)
+	b.Peer().(*peer).stats.ConnectError(reason)
 	x.lease.Release()
 	x.leased = false
 	x.tried.Add(b)
-	if f := c.set.engine.ConnectFailed; f != nil {
+	if f := c.set.engine.ConnectFailed; f != nil && reason != telemetry.ConnectLocal {
 		f(x.target.pool.Balancer.Name(), b, err)
 	}
 }
@@ -276,7 +279,7 @@ func (c *client) retryAfter(err error) bool {
 	stale := x.backend.reused
 	c.dropBackend()
 	if c.gone.Load() {
-		c.lost(telemetry.OutcomeClientClosed)
+		c.lost(c.whoLeft())
 		return false
 	}
 	if err == wire.ErrTimeout || err == wire.ErrStalled {
@@ -418,12 +421,20 @@ func (c *client) abandon() {
 
 // lost ends an exchange whose response cannot be delivered, or not to its end. The client sees it:
 // the connection is reset.
-func (c *client) lost(o telemetry.Outcome) {
+func (c *client) lost(f *failure) {
 	x := &c.work.x
 	c.dropBackend()
-	x.outcome, x.close = o, true
+	x.outcome, x.reason, x.close = f.outcome, f.reason, true
 	c.ending = endAbort
 	c.done()
+}
+
+// whoLeft says why nobody waits for the response any more.
+func (c *client) whoLeft() *failure {
+	if c.set.stopped.Load() {
+		return lostToStop
+	}
+	return lostClient
 }
 
 // logAccess writes the line of a finished exchange.

@@ -38,6 +38,15 @@ var (
 	errBadResponse    = &failure{502, telemetry.OutcomeBackendBadResponse, "the backend sent a malformed response", false, false}
 )
 
+// How a response ends that cannot be delivered, or not to its end. There is no answer then.
+var (
+	lostClient        = &failure{outcome: telemetry.OutcomeClientClosed, reason: "the client closed the connection"}
+	lostToStop        = &failure{outcome: telemetry.OutcomeDraining, reason: "cut off: the time to finish had passed"}
+	lostClientSlow    = &failure{outcome: telemetry.OutcomeClientTimeout, reason: "the client took nothing of the response for too long"}
+	lostBackendSlow   = &failure{outcome: telemetry.OutcomeBackendTimeout, reason: "the response stalled"}
+	lostBackendClosed = &failure{outcome: telemetry.OutcomeBackendReset, reason: "the backend closed before the end of its response"}
+)
+
 // connectError is the answer to a failed connect.
 func connectError(err error) *failure {
 	slow := errors.Is(err, wire.ErrTimeout)
@@ -60,10 +69,13 @@ func (c *client) failWith(f *failure, reason string) {
 	x := &c.work.x
 	c.dropBackend()
 	if c.gone.Load() {
-		c.lost(telemetry.OutcomeClientClosed)
+		c.lost(c.whoLeft())
 		return
 	}
 	x.outcome, x.reason, x.status = f.outcome, reason, f.status
+	if x.cause != nil && f == x.failed {
+		x.reason += ": " + x.cause.Error() // not for the client: it may name things of the inside
+	}
 	if f.close || (x.upload != nil && !x.upload.complete) {
 		x.close = true
 		c.ending = endLinger
@@ -80,6 +92,9 @@ func (c *client) refuse(e *http1.Error) {
 		site: c.set.site.Load(), started: wire.Now(), close: true, status: e.Status, reason: e.Reason,
 		method: telemetry.MethodOther, outcome: telemetry.OutcomeBadRequest,
 		in: int64(c.work.end - c.work.start),
+	}
+	if c.headSince != 0 {
+		x.started = c.headSince
 	}
 	switch e.Status {
 	case 414, 431:

@@ -77,8 +77,12 @@ func (c *client) finalHead(n int) (int, bool) {
 			if w.res.Status >= 200 {
 				return n, true
 			}
-			if interim++; interim > maxInterim || w.res.Status == 101 {
-				c.fail(errBadResponse)
+			if interim++; interim > maxInterim {
+				c.failWith(errBadResponse, "the backend sent too many interim responses")
+				return 0, false
+			}
+			if w.res.Status == 101 {
+				c.failWith(errBadResponse, "the backend switched protocols without being asked to")
 				return 0, false
 			}
 			if !c.forwardInterim() {
@@ -125,7 +129,7 @@ func (c *client) responseFailed(err error) {
 	}
 	switch {
 	case c.gone.Load():
-		c.lost(telemetry.OutcomeClientClosed)
+		c.lost(c.whoLeft())
 	case err == wire.ErrTimeout:
 		c.fail(errBackendTimeout)
 	default:
@@ -225,20 +229,20 @@ func (c *client) complete(err error, reusable bool, f framing) {
 }
 
 // brokenBy says who cut a response off.
-func (c *client) brokenBy(err error) telemetry.Outcome {
+func (c *client) brokenBy(err error) *failure {
 	if ce, ok := err.(clientError); ok {
 		if ce.error == wire.ErrTimeout {
-			return telemetry.OutcomeClientTimeout
+			return lostClientSlow
 		}
-		return telemetry.OutcomeClientClosed
+		return c.whoLeft()
 	}
 	switch {
 	case c.gone.Load():
-		return telemetry.OutcomeClientClosed
+		return c.whoLeft()
 	case err == wire.ErrTimeout:
-		return telemetry.OutcomeBackendTimeout
+		return lostBackendSlow
 	}
-	return telemetry.OutcomeBackendReset
+	return lostBackendClosed
 }
 
 // clientError is an error of the client's side.

@@ -15,7 +15,7 @@ var (
 	ErrMethod         = &Error{400, "malformed method"}
 	ErrTarget         = &Error{400, "malformed request target"}
 	ErrTargetTooLong  = &Error{414, "request target too long"}
-	ErrVersion        = &Error{505, "HTTP version not supported: use HTTP/1.1"}
+	ErrVersion        = &Error{505, "use HTTP/1.1"}
 	ErrConnect        = &Error{501, "CONNECT is not supported"}
 	ErrStatusLine     = &Error{502, "malformed status line"}
 	ErrBareLF         = &Error{400, "line ends in a bare LF"}
