@@ -323,7 +323,7 @@ func TestClientAbort(t *testing.T) {
 			s.head()
 			s.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nevent\r\n")
 			io.Copy(io.Discard, s)
-		}, func(c *client) { io.CopyN(io.Discard, c, 60) }},
+		}, func(c *client) { io.CopyN(io.Discard, c, 50) }},
 		{"in a silent close-delimited stream", "GET / HTTP/1.1\r\nHost: h\r\n\r\n", func(s *side) {
 			s.head()
 			s.send("HTTP/1.1 200 OK\r\n\r\nevent")

@@ -139,12 +139,16 @@ func (c *client) run() {
 // recovered ends this connection, and only this one, on a defect of ours.
 func (c *client) recovered() {
 	if r := recover(); r != nil {
-		c.set.engine.Telemetry.Panic()
-		c.set.engine.Log.Error("panic while serving a connection; it was closed",
-			zap.Any("panic", r), zap.Stringer("client", c.src), zap.ByteString("stack", debug.Stack()))
+		c.panicked(r)
 		c.abandon()
 		c.ending = endAbort
 	}
+}
+
+func (c *client) panicked(r any) {
+	c.set.engine.Telemetry.Panic()
+	c.set.engine.Log.Error("panic while serving a connection; it was closed",
+		zap.Any("panic", r), zap.Stringer("client", c.src), zap.ByteString("stack", debug.Stack()))
 }
 
 // finish closes the socket and returns the memory.
@@ -253,6 +257,7 @@ func (c *client) putWork() {
 // room makes space behind the bytes of an incomplete head.
 func (c *client) room() {
 	w := c.work
+	w.req.Reset() // what has been parsed of it points to where others may write soon
 	if w.start > 0 {
 		w.end = copy(w.in.B, w.in.B[w.start:w.end])
 		w.start = 0

@@ -165,10 +165,23 @@ func (c *client) awaitDuringUpload(p []byte) (int, error) {
 
 // run forwards the body until it is complete, fails or is interrupted.
 func (u *upload) run() {
+	defer close(u.ended)
+	defer u.end()
+	defer u.recovered()
 	u.buf = wire.GetBuffer(wire.LargeSize)
 	u.forward()
-	u.endedAt.Store(wire.Now())
-	close(u.ended)
+}
+
+func (u *upload) end() { u.endedAt.Store(wire.Now()) }
+
+// recovered ends this connection, and only this one, on a defect of ours.
+func (u *upload) recovered() {
+	if r := recover(); r != nil {
+		u.c.panicked(r)
+		u.complete = false
+		u.c.gone.Store(true)
+		u.backend.wire.Shutdown()
+	}
 }
 
 func (u *upload) forward() {
