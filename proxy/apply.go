@@ -72,8 +72,8 @@ func (s *Server) prepare(c *config.Config) (*prepared, error) {
 func (s *Server) commit(c *config.Config, p *prepared) Change {
 	now := time.Now()
 	old := *s.pools.Load()
-	change := s.commitPools(c, p, now)
 	s.mu.Lock()
+	change := s.commitPools(c, p, now)
 	s.config = c
 	leaving := s.commitListeners(c, p, &change)
 	s.mu.Unlock()
@@ -91,7 +91,8 @@ func (s *Server) commit(c *config.Config, p *prepared) Change {
 	return change
 }
 
-// commitPools makes the pools those of c, keeping the ones that have the same name.
+// commitPools makes the pools those of c, keeping the ones that have the same name. mu must be held:
+// readers look for the configuration of every pool.
 func (s *Server) commitPools(c *config.Config, p *prepared, now time.Time) Change {
 	var change Change
 	old := *s.pools.Load()

@@ -333,7 +333,13 @@ func TestChangedTransportGivesUpIdleConnections(t *testing.T) {
 	r.apply(load(t, https(fmt.Sprintf("ca: %q", good.CertFile))))
 	c.get("/", "ok")
 
-	plain := answering(t, ok200)
+	plain := newOrigin(t, func(s *side) {
+		if first, err := s.r.Peek(1); err == nil && first[0] < ' ' {
+			s.send("HTTP/1.1 400 Bad Request\r\n\r\n") // no HTTP
+			return
+		}
+		each(func(string, string) string { return ok200 })(s)
+	})
 	r = start(t, site("", "", plain.Addr()))
 	c = r.dial()
 	c.get("/", "ok")
@@ -341,6 +347,46 @@ func TestChangedTransportGivesUpIdleConnections(t *testing.T) {
 	r.apply(load(t, site("", "protocol: https", plain.Addr())))
 	c.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n")
 	c.want("GET", 502, "TLS")
+}
+
+// Readers always find the configuration of a pool that they see.
+func TestReadersDuringApply(t *testing.T) {
+	o := answering(t, ok200)
+	one := load(t, site("", "", o.Addr()))
+	two := load(t, site("", "", o.Addr())+fmt.Sprintf("  other:\n    health_check: none\n    backends: [\"%s\"]\n", o.Addr()))
+	r := start(t, site("", "", o.Addr()))
+	stop := make(chan struct{})
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			for _, p := range r.s.Pools() {
+				if p.Config == nil || p.Config.Name != p.Balancer.Name() {
+					t.Errorf("pool %s comes with the configuration %+v", p.Balancer.Name(), p.Config)
+					return
+				}
+			}
+			r.s.Listeners()
+		}
+	}()
+	for range 500 {
+		for _, c := range []int{2, 1} {
+			next := one
+			if c == 2 {
+				next = two
+			}
+			if _, err := r.s.Apply(next); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	close(stop)
+	<-ended
 }
 
 func TestChangeString(t *testing.T) {
