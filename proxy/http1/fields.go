@@ -48,8 +48,8 @@ func parseField(h *message.Head, buf []byte, pos int) (int, error) {
 		return 0, ErrFieldName
 	}
 	end := valueEnd(buf, colon+1)
-	if end >= len(buf)-1 {
-		return 0, unfinishedValue(buf[end:])
+	if end+1 >= len(buf) {
+		return 0, nil
 	}
 	if buf[end] != '\r' || buf[end+1] != '\n' {
 		if buf[end] == '\n' {
@@ -69,17 +69,6 @@ func parseField(h *message.Head, buf []byte, pos int) (int, error) {
 	f.Value, f.ValueEnd = uint32(from), uint32(to)
 	f.End = uint32(end + 2)
 	return end + 2, nil
-}
-
-// unfinishedValue looks at what ends a value that is the last of the buffer: nothing, or one byte.
-func unfinishedValue(b []byte) error {
-	switch {
-	case len(b) == 0 || b[0] == '\r':
-		return nil
-	case b[0] == '\n':
-		return ErrBareLF
-	}
-	return ErrControlByte
 }
 
 // checkField interprets the fields that frame the message, of which there may be only one.
