@@ -162,11 +162,15 @@ func TestLazyDeadline(t *testing.T) {
 
 func TestWriteTimeout(t *testing.T) {
 	c, peer := dialed(t)
-	began := time.Now()
 	big := make([]byte, 64<<20)
-	if err := c.Write(big, 50*time.Millisecond); err != ErrTimeout || time.Since(began) < 50*time.Millisecond {
-		t.Fatalf("%v after %v, want ErrTimeout after 50ms", err, time.Since(began))
-	}
+	within(t, "a write that nobody takes", func() {
+		for range 3 { // the timer of one write does not stand in for that of the next
+			began := time.Now()
+			if err := c.Write(big, 50*time.Millisecond); err != ErrTimeout || time.Since(began) < 50*time.Millisecond {
+				t.Errorf("%v after %v, want ErrTimeout after 50ms", err, time.Since(began))
+			}
+		}
+	})
 	within(t, "a write after a time-out", func() {
 		go func() { _, _ = io.Copy(io.Discard, peer) }() // ends with the connection
 		if err := c.Write(big[:1<<20], patience); err != nil {
