@@ -21,40 +21,45 @@ import (
 
 const (
 	defaultSocket = "/run/weir/admin.sock"
-	// adminTimeout bounds one question; a reload loads and binds, which may take a while.
-	adminTimeout = 30 * time.Second
+	// adminTimeout bounds one question, healthTimeout that of a check that is repeated.
+	adminTimeout  = 10 * time.Second
+	healthTimeout = 5 * time.Second
 	// maxDocument bounds an answer: 100,000 backends fit.
 	maxDocument = 256 << 20
 )
 
-// locator is the flags by which a verb finds a daemon.
-type locator struct{ socket, config string }
+// locator is the flags by which a verb finds a daemon, and how long it waits for an answer.
+type locator struct {
+	socket, config string
+	timeout        time.Duration
+}
 
-// addLocator adds --socket and -c.
-func addLocator(cmd *cobra.Command) *locator {
+// addLocator adds --socket, -c and --timeout.
+func addLocator(cmd *cobra.Command, timeout time.Duration) *locator {
 	l := &locator{}
 	cmd.Flags().StringVar(&l.socket, "socket", "", "admin socket of the daemon (default "+defaultSocket+")")
-	cmd.Flags().StringVarP(&l.config, "config", "c", "", "configuration of the daemon, to find its admin socket")
+	cmd.Flags().StringVarP(&l.config, "config", "c", "", "configuration of the daemon, to find its admin socket; nothing else in it needs to be valid")
+	cmd.Flags().DurationVar(&l.timeout, "timeout", timeout, "how long to wait for an answer of the daemon")
 	cmd.MarkFlagsMutuallyExclusive("socket", "config")
 	return l
 }
 
 // admin connects the flags with a client. Nothing is sent yet.
-func (l *locator) admin(cmd *cobra.Command) (*admin, error) {
+func (l *locator) admin() (*admin, error) {
+	if l.timeout <= 0 {
+		return nil, usage("--timeout %s: a time-out is more than 0", l.timeout)
+	}
 	socket := l.socket
 	if l.config != "" {
-		c, _, err := load(cmd, l.config)
-		if err != nil {
-			return nil, err
-		}
-		if socket = c.Admin.Socket; socket == "" {
-			return nil, fmt.Errorf("%s has no admin.socket — set it, or name the socket with --socket", l.config)
+		var err error
+		if socket, err = socketOf(l.config); err != nil {
+			return nil, &failure{exitUnreachable, fmt.Errorf("cannot find weir: %w", err)}
 		}
 	}
 	if socket == "" {
 		socket = defaultSocket
 	}
-	return newAdmin(socket), nil
+	return newAdmin(socket, l.timeout), nil
 }
 
 // admin is a client of one admin socket.
@@ -63,14 +68,13 @@ type admin struct {
 	client *http.Client
 }
 
-func newAdmin(socket string) *admin {
-	dialer := net.Dialer{Timeout: 5 * time.Second}
+func newAdmin(socket string, timeout time.Duration) *admin {
 	return &admin{socket: socket, client: &http.Client{
-		Timeout: adminTimeout,
+		Timeout: timeout,
 		Transport: &http.Transport{
 			DisableKeepAlives: true,
 			DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-				return dialer.DialContext(ctx, "unix", socket)
+				return new(net.Dialer).DialContext(ctx, "unix", socket)
 			},
 		},
 	}}
@@ -113,22 +117,32 @@ func (a *admin) get(ctx context.Context, path string, into any, expected ...int)
 
 // unreachable says why nobody answered and what to do about it.
 func (a *admin) unreachable(err error) error {
+	const start = "start it with 'weir run -c FILE'"
 	var cause, remedy string
 	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		cause, remedy = "no such file", "start it with 'weir run -c FILE', or name its socket with --socket or its file with -c"
-	case errors.Is(err, syscall.ECONNREFUSED):
-		cause, remedy = "nobody listens on it", "the process that made the socket has ended; start it with 'weir run -c FILE'"
-	case errors.Is(err, fs.ErrPermission):
-		cause, remedy = "permission denied", "join the group of the socket, or use sudo"
-	case os.IsTimeout(err):
-		cause, remedy = "no answer in time", "the process may be stopped or overloaded; see its log"
+	case os.IsTimeout(err), errors.Is(err, syscall.EAGAIN): // EAGAIN: its queue of connections is full
+		return &failure{exitUnreachable, fmt.Errorf(
+			"weir at %s does not answer within %s — it may be stopped or overloaded: see its log, or allow it more with --timeout", a.socket, a.client.Timeout)}
 	case errors.Is(err, context.Canceled):
 		cause, remedy = "interrupted", "try again"
+	case errors.Is(err, fs.ErrNotExist):
+		cause, remedy = "no such file", start+", or name its socket with --socket or its file with -c"
+	case errors.Is(err, fs.ErrPermission):
+		cause, remedy = "permission denied", "join the group of the socket, or use sudo"
+	case !isSocket(a.socket):
+		cause, remedy = "it is not a socket", "name the admin.socket of the configuration, or the configuration with -c"
+	case errors.Is(err, syscall.ECONNREFUSED):
+		cause, remedy = "nobody listens on it", "the process that made the socket has ended; "+start
 	default:
 		cause, remedy = err.Error(), "see its log"
 	}
 	return &failure{exitUnreachable, fmt.Errorf("cannot reach weir at %s: %s — %s", a.socket, cause, remedy)}
+}
+
+// isSocket reports whether there is a socket at a path, or perhaps one.
+func isSocket(path string) bool {
+	info, err := os.Stat(path)
+	return err != nil || info.Mode().Type() == fs.ModeSocket
 }
 
 // refused passes on what the daemon answered.

@@ -42,14 +42,17 @@ func usage(format string, a ...any) error {
 func verb(run func(*cobra.Command, []string) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
 		err := run(cmd, args)
-		if err == nil {
-			return nil
-		}
-		if _, ok := errors.AsType[*failure](err); ok {
+		if err == nil || isFailure(err) {
 			return err
 		}
 		return &failure{exitInvalid, err}
 	}
+}
+
+// isFailure reports whether err has an exit code.
+func isFailure(err error) bool {
+	_, ok := errors.AsType[*failure](err)
+	return ok
 }
 
 // execute runs one command line and returns its exit code.

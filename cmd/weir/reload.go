@@ -19,9 +19,9 @@ func newReload() *cobra.Command {
 configuration changes nothing: exit code 4, and the reasons on standard error.`,
 		Args: noArgs,
 	}
-	where := addLocator(cmd)
+	where := addLocator(cmd, adminTimeout)
 	cmd.RunE = verb(func(cmd *cobra.Command, _ []string) error {
-		a, err := where.admin(cmd)
+		a, err := where.admin()
 		if err != nil {
 			return err
 		}

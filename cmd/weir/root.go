@@ -14,10 +14,11 @@ func newRoot() *cobra.Command {
 		Short: "A layer-4/7 load balancer",
 		Long: `weir is a layer-4/7 load balancer, driven by one YAML file.
 
-Try it: weir demo. Use it: weir check FILE, then weir run -c FILE.
+Try it: weir demo. Use it: weir check FILE, then weir run -c FILE. About a verb: weir help VERB.
 Exit codes: 0 fine, 1 invalid or not ready, 2 usage, 3 daemon unreachable, 4 refused by the daemon.`,
 		Args:              knownVerb,
 		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Version:           versionLine(),
 		SilenceErrors:     true,
 		SilenceUsage:      true,
 		DisableAutoGenTag: true,
@@ -25,12 +26,14 @@ Exit codes: 0 fine, 1 invalid or not ready, 2 usage, 3 daemon unreachable, 4 ref
 		SuggestionsMinimumDistance: 2,
 	}
 	root.CompletionOptions.DisableDefaultCmd = true
-	root.SetHelpCommand(&cobra.Command{Use: "no-help", Hidden: true})
+	root.SetVersionTemplate("{{.Version}}\n")
+	help := newHelp()
+	root.SetHelpCommand(help)
 	root.AddCommand(
 		newRun(), newCheck(), newSchema(), newReload(),
 		newStatus(), newHealth(),
 		newSimulate(), newDemo(),
-		newVersion(), newCompletion(),
+		newVersion(), help, newCompletion(),
 	)
 	return root
 }

@@ -22,9 +22,9 @@ WEIGHT shows effective/configured while they differ; STATE ends in * when an ope
 The forms json and yaml are the document of GET /v1/status.`,
 		Args: noArgs,
 	}
-	where, form := addLocator(cmd), addOutput(cmd)
+	where, form := addLocator(cmd, adminTimeout), addOutput(cmd)
 	cmd.RunE = verb(func(cmd *cobra.Command, _ []string) error {
-		a, err := where.admin(cmd)
+		a, err := where.admin()
 		if err != nil {
 			return err
 		}
