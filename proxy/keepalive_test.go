@@ -1,8 +1,11 @@
 package proxy
 
 import (
+	"errors"
+	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"weir/internal/lbtest"
 )
@@ -162,4 +165,25 @@ func TestHTTP10(t *testing.T) {
 			t.Errorf("%d connections to the backend, want 2", got)
 		}
 	})
+}
+
+// An empty line behind a body belongs to no request: the connection is idle, not in the middle of a
+// head, whose time-out would be a 408.
+func TestEmptyLineBehindBodyIsNoRequest(t *testing.T) {
+	o := answering(t, ok200)
+	r := start(t, site("timeouts: { client_header: 100ms }", "", o.Addr()))
+	c := r.dial()
+	c.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc\r\n")
+	c.want("POST", 200, "ok")
+	if err := c.SetReadDeadline(time.Now().Add(300 * time.Millisecond)); err != nil {
+		t.Fatal(err)
+	}
+	if b, err := c.r.ReadByte(); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Fatalf("read %q %v from a connection that should be silent and open", b, err)
+	}
+	if err := c.SetReadDeadline(time.Now().Add(patience)); err != nil {
+		t.Fatal(err)
+	}
+	c.get("/", "ok")
+	r.wantOutcomes("ok 2")
 }

@@ -220,6 +220,10 @@ func (c *client) wake() bool {
 // it: the moment of the idle look is past.
 func (c *client) rest(received bool) bool {
 	w := c.work
+	if string(w.in.B[w.start:w.end]) == "\r\n" {
+		// The empty line that some clients send after a body (RFC 9112, section 2.2).
+		w.start = w.end
+	}
 	if w.start < w.end {
 		if c.headSince != 0 {
 			return false // its deadline is set
