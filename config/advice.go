@@ -2,13 +2,33 @@ package config
 
 import (
 	"fmt"
+	"slices"
 	"strings"
+	"unicode"
 )
+
+// naming says which names a map takes.
+type naming uint8
+
+const (
+	namesObjects    naming = iota // listeners, pools, backends
+	namesFields                   // of HTTP fields
+	namesParameters               // of a query
+	namesStatuses                 // that weir answers with itself
+)
+
+// ownStatuses are the statuses of responses that weir makes itself.
+const ownStatuses = "400 403 404 408 413 414 417 421 429 431 501 502 503 504 505"
 
 // validName reports whether name can be one of k.
 func validName(name string, k *key) bool {
-	if k.name == "headers" {
+	switch k.naming {
+	case namesFields:
 		return isToken(name)
+	case namesParameters:
+		return name != "" && len(name) <= 128 && !strings.ContainsFunc(name, unicode.IsControl)
+	case namesStatuses:
+		return slices.Contains(strings.Fields(ownStatuses), name)
 	}
 	if len(name) < 1 || len(name) > 128 {
 		return false
@@ -24,8 +44,13 @@ func validName(name string, k *key) bool {
 
 // nameRule says which names k takes.
 func nameRule(k *key) string {
-	if k.name == "headers" {
+	switch k.naming {
+	case namesFields:
 		return "write the name of an HTTP field, without a colon"
+	case namesParameters:
+		return "names have 1 … 128 bytes, decoded and without control characters"
+	case namesStatuses:
+		return "statuses of weir's own: " + ownStatuses
 	}
 	return "names have 1 … 128 letters, digits and _ . : -"
 }
@@ -68,7 +93,7 @@ func elsewhere(name string, k *key) []string {
 	}
 	bounded := k.name == "timeouts" || k.name == "limits"
 	if bounded || top.parent == nil {
-		top = vocabulary()
+		top = k.root()
 	}
 	visit(top)
 	return places[:min(len(places), 3)]

@@ -39,8 +39,8 @@ func (c *checker) warn(v *value, message, hint string, related ...span) {
 }
 
 // failHead is fail for a thing as a whole: its name is what is marked.
-func (c *checker) failHead(v *value, message, hint string) {
-	c.found.add(Error, v.head, v.path, message, hint)
+func (c *checker) failHead(v *value, message, hint string, related ...span) {
+	c.found.add(Error, v.head, v.path, message, hint, related...)
 }
 
 func (c *checker) warnHead(v *value, message, hint string) {
@@ -49,7 +49,8 @@ func (c *checker) warnHead(v *value, message, hint string) {
 
 // matrix says which pools a listener can use.
 var matrix = map[Protocol][]Protocol{
-	HTTP: {HTTP, HTTPS},
+	HTTP:  {HTTP, HTTPS},
+	HTTPS: {HTTP, HTTPS},
 }
 
 // listener checks one listener.
@@ -76,6 +77,8 @@ func (c *checker) listener(l *value) {
 	}
 	c.reference(pool, l)
 	c.routes(l, routes)
+	c.listenerTLS(l)
+	c.admission(l)
 	mode, trust := l.child("forwarded").child("mode"), l.child("forwarded").child("trust")
 	if mode.given && !mode.broken && !trust.given && !trust.broken {
 		c.warn(mode, mode.path+" has no effect without trust", "add forwarded.trust: the networks of the proxies in front; fields from anybody else are dropped")

@@ -19,7 +19,8 @@ func (c *checker) pool(p *value) {
 	c.tls(p)
 	c.hash(p)
 	c.slowStart(p)
-	c.retries(p)
+	c.repeats(p.child("retries").child("on"))
+	c.persistence(p)
 	c.backends(p)
 	c.health(p, p.child("health_check"))
 }
@@ -67,20 +68,6 @@ func (c *checker) slowStart(p *value) {
 	if check.word != "" {
 		c.warnHead(v, fmt.Sprintf("%s never sees a backend come back, since health_check is none", v.path),
 			"only backends that a reload adds will ramp: add a health check, or expect that")
-	}
-}
-
-func (c *checker) retries(p *value) {
-	on := p.child("retries").child("on")
-	seen := map[any]*value{}
-	for _, item := range on.items {
-		if item.broken {
-			continue
-		}
-		if first := seen[item.raw]; first != nil {
-			c.fail(item, fmt.Sprintf("%s repeats %v", item.path, item.raw), "remove one of them", first.at)
-		}
-		seen[item.raw] = item
 	}
 }
 

@@ -1,6 +1,8 @@
 package config
 
 import (
+	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 )
@@ -21,7 +23,7 @@ func (c *checker) routes(l, routes *value) {
 		if r.fields == nil {
 			continue
 		}
-		c.reference(r.child("pool"), l)
+		c.actions(r, l)
 		if c.paths(r) && !r.broken {
 			before.add(r)
 		}
@@ -30,16 +32,20 @@ func (c *checker) routes(l, routes *value) {
 
 // paths checks the paths of one route, and reports whether they are fine.
 func (c *checker) paths(r *value) bool {
-	path, prefix := r.child("path"), r.child("path_prefix")
-	if path.given && prefix.given {
-		c.fail(prefix, r.path+" has both path and path_prefix", "keep one of them", path.at)
-		return false
-	}
-	for _, m := range []*value{path, prefix} {
-		if m.given && !m.broken && m.raw == "" {
+	var first *value
+	for _, name := range []string{"path", "path_prefix", "path_regex"} {
+		m := r.child(name)
+		switch {
+		case !m.given:
+			continue
+		case !m.broken && m.raw == "":
 			c.fail(m, m.path+" is empty", "remove it to match every path")
 			return false
+		case first != nil:
+			c.fail(m, fmt.Sprintf("%s has both %s and %s", r.path, first.name, name), "keep one of them", first.at)
+			return false
 		}
+		first = m
 	}
 	return true
 }
@@ -55,7 +61,7 @@ type reachable struct {
 func (b *reachable) add(r *value) {
 	route := resolveRoute(r)
 	for i, earlier := range b.routes {
-		if b.comparisons++; b.comparisons > maxRouteComparisons {
+		if b.comparisons += effort(earlier, route); b.comparisons > maxRouteComparisons {
 			break
 		}
 		if covers(earlier, route) {
@@ -67,9 +73,16 @@ func (b *reachable) add(r *value) {
 	b.values, b.routes = append(b.values, r), append(b.routes, route)
 }
 
-// covers reports whether every request that b matches is matched by a.
+// effort is how many comparisons covers makes at most.
+func effort(a, b Route) int {
+	return 1 + len(a.Methods)*len(b.Methods) + len(a.Headers)*len(b.Headers) + len(a.Query)*len(b.Query) + len(a.Source)*len(b.Source)
+}
+
+// covers reports whether every request that b matches is matched by a, as far as that can be told
+// cheaply: expressions cover each other only if they are the same, and networks are not joined.
 func covers(a, b Route) bool {
-	return coversHost(a.Host, b.Host) && coversPath(a, b) && coversMethods(a.Methods, b.Methods)
+	return coversHost(a.Host, b.Host) && coversPath(a, b) && coversMethods(a.Methods, b.Methods) &&
+		coversHeaders(a.Headers, b.Headers) && coversQuery(a.Query, b.Query) && coversSource(a.Source, b.Source)
 }
 
 func coversHost(a, b string) bool {
@@ -82,8 +95,10 @@ func coversHost(a, b string) bool {
 
 func coversPath(a, b Route) bool {
 	switch {
-	case a.Path == "" && a.PathPrefix == "":
+	case a.Path == "" && a.PathPrefix == "" && a.PathRegex == "":
 		return true
+	case a.PathRegex != "":
+		return a.PathRegex == b.PathRegex
 	case a.Path != "":
 		return a.Path == b.Path
 	case b.Path != "":
@@ -104,6 +119,38 @@ func coversMethods(a, b []string) bool {
 	}
 	for _, m := range b {
 		if !slices.Contains(a, m) {
+			return false
+		}
+	}
+	return len(b) > 0
+}
+
+// coversHeaders wants b to ask for every field that a asks for.
+func coversHeaders(a, b []Header) bool {
+	for _, h := range a {
+		if !slices.ContainsFunc(b, func(o Header) bool { return strings.EqualFold(o.Name, h.Name) && o.Value == h.Value }) {
+			return false
+		}
+	}
+	return true
+}
+
+func coversQuery(a, b []Parameter) bool {
+	for _, q := range a {
+		if !slices.Contains(b, q) {
+			return false
+		}
+	}
+	return true
+}
+
+// coversSource wants every network of b in one of a.
+func coversSource(a, b []netip.Prefix) bool {
+	if len(a) == 0 {
+		return true
+	}
+	for _, q := range b {
+		if !slices.ContainsFunc(a, func(p netip.Prefix) bool { return p.Bits() <= q.Bits() && p.Contains(q.Addr()) }) {
 			return false
 		}
 	}

@@ -57,6 +57,79 @@ func TestCovers(t *testing.T) {
 	}
 }
 
+// TestCoversMatchers does the same for the other matchers, of which some are left to the reader.
+func TestCoversMatchers(t *testing.T) {
+	var routes []Route
+	for _, regex := range []string{"", "^/a", "^/ab"} {
+		for _, headers := range [][]Header{nil, {{"X-A", "1"}}, {{"x-a", "1"}, {"X-B", "1"}}, {{"X-A", "2"}}} {
+			for _, query := range [][]Parameter{nil, {{"a", "1"}}, {{"b", "1"}, {"a", "1"}}, {{"a", "2"}}} {
+				for _, source := range [][]netip.Prefix{nil, prefixes("10.0.0.0/8"), prefixes("10.1.0.0/16", "10.2.0.0/16"), prefixes("10.1.2.3/32"), prefixes("::/0")} {
+					routes = append(routes, Route{PathRegex: regex, Headers: headers, Query: query, Source: source})
+				}
+			}
+		}
+	}
+	type request struct {
+		path    string
+		headers map[string]string
+		query   map[string]string
+		source  netip.Addr
+	}
+	var requests []request
+	for _, path := range []string{"/", "/a", "/ab"} {
+		for _, headers := range []map[string]string{{}, {"x-a": "1"}, {"x-a": "1", "x-b": "1"}, {"x-a": "2", "x-b": "1"}} {
+			for _, query := range []map[string]string{{}, {"a": "1"}, {"a": "1", "b": "1"}, {"a": "2", "b": "1"}} {
+				for _, source := range []string{"10.1.2.3", "10.2.0.1", "10.3.0.1", "192.0.2.1", "::1"} {
+					requests = append(requests, request{path, headers, query, netip.MustParseAddr(source)})
+				}
+			}
+		}
+	}
+	matches := func(r Route, q request) bool {
+		for _, h := range r.Headers {
+			if q.headers[strings.ToLower(h.Name)] != h.Value {
+				return false
+			}
+		}
+		for _, p := range r.Query {
+			if q.query[p.Name] != p.Value {
+				return false
+			}
+		}
+		inside := len(r.Source) == 0
+		for _, p := range r.Source {
+			inside = inside || p.Contains(q.source)
+		}
+		return inside && strings.HasPrefix(q.path, strings.TrimPrefix(r.PathRegex, "^"))
+	}
+	matched := make([][]bool, len(routes)) // by route and request
+	for i, r := range routes {
+		for _, q := range requests {
+			matched[i] = append(matched[i], matches(r, q))
+		}
+	}
+	found := 0
+	for i, a := range routes {
+		for j, b := range routes {
+			got := covers(a, b)
+			if got {
+				found++
+			}
+			// Of expressions, only the same one is known to cover.
+			want := a.PathRegex == "" || a.PathRegex == b.PathRegex
+			for q := range requests {
+				want = want && (matched[i][q] || !matched[j][q])
+			}
+			if got != want {
+				t.Fatalf("covers(%+v, %+v) = %v, want %v", a, b, got, want)
+			}
+		}
+	}
+	if found < 2*len(routes) {
+		t.Errorf("only %d pairs", found)
+	}
+}
+
 func TestOverlap(t *testing.T) {
 	ip := func(s string) netip.Addr {
 		if s == "" {

@@ -8,7 +8,8 @@
 // in keys_*.go and are the only place where any of that is written down. From them come validation
 // and defaults (Load), the JSON Schema (Schema) and the reference page (Reference, docs/config.md).
 // A row may be planned: its key is part of the vocabulary and of no feature yet, and using it is an
-// error that says so.
+// error that says so. Rows whose types, checks and resolution are ready before the code that honours
+// them lie behind a switch (features.go); turning it on is all it takes to make them supported.
 //
 // A source is a file, a span a place in it, a value one place of the file that was read by its row.
 // A Diagnostic is one thing that is wrong; a Report has all of them, in the order of the files.

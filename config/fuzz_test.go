@@ -12,7 +12,7 @@ import (
 // FuzzLoad looks for panics, for problems without a place or a remedy, and for configurations that
 // load in two ways.
 func FuzzLoad(f *testing.F) {
-	for _, pattern := range []string{"testdata/bad/*.yaml", "testdata/bad/*.json", "testdata/good/*.yaml", "../examples/*.yaml"} {
+	for _, pattern := range []string{"testdata/bad/*.yaml", "testdata/bad/*.json", "testdata/features/*.yaml", "testdata/good/*.yaml", "../examples/*.yaml"} {
 		files, err := filepath.Glob(pattern)
 		if err != nil {
 			f.Fatal(err)
@@ -32,11 +32,11 @@ func FuzzLoad(f *testing.F) {
 			t.Skip("would read files of this machine")
 		}
 		start := time.Now()
-		c, report := LoadBytes("x.yaml", []byte(text), environ)
+		c, report := LoadBytes("x.yaml", []byte(text), environ, withFeatures(every()))
 		if took := time.Since(start); took > hostileBound {
 			t.Errorf("%d bytes took %v", len(text), took)
 		}
-		again, second := LoadBytes("x.yaml", []byte(text), environ)
+		again, second := LoadBytes("x.yaml", []byte(text), environ, withFeatures(every()))
 		if !reflect.DeepEqual(report, second) || !reflect.DeepEqual(c, again) {
 			t.Error("it loads in two ways")
 		}

@@ -35,32 +35,43 @@ func testEnviron(name string) (string, bool) {
 	return v, ok
 }
 
+// TestBadConfigurations loads broken files: those of bad with the features of this version, those
+// of features with all of them.
 func TestBadConfigurations(t *testing.T) {
-	var files []string
-	for _, pattern := range []string{"testdata/bad/*.yaml", "testdata/bad/*.json"} {
-		matches, err := filepath.Glob(pattern)
-		if err != nil {
-			t.Fatal(err)
-		}
-		files = append(files, matches...)
-	}
-	if len(files) < 40 {
-		t.Fatalf("%d files, want at least 40", len(files))
-	}
-	for _, file := range files {
-		t.Run(filepath.Base(file), func(t *testing.T) {
-			c, report := Load(file, Environ(testEnviron))
-			var b bytes.Buffer
-			if err := report.Text(&b, false); err != nil {
+	for _, dir := range []struct {
+		name  string
+		on    features
+		least int
+	}{{"bad", built, 40}, {"features", every(), 20}} {
+		var files []string
+		for _, pattern := range []string{"/*.yaml", "/*.json"} {
+			matches, err := filepath.Glob("testdata/" + dir.name + pattern)
+			if err != nil {
 				t.Fatal(err)
 			}
-			golden(t, strings.TrimSuffix(file, filepath.Ext(file))+".golden", b.Bytes())
-			if warnings := strings.HasSuffix(file, "warnings.yaml"); (c != nil) != warnings || (report.Err() == nil) != warnings {
-				t.Errorf("loads: %v, error: %v", c != nil, report.Err())
-			}
-			wellFormed(t, report)
-		})
+			files = append(files, matches...)
+		}
+		if len(files) < dir.least {
+			t.Fatalf("%d files in %s, want at least %d", len(files), dir.name, dir.least)
+		}
+		for _, file := range files {
+			t.Run(dir.name+"/"+filepath.Base(file), func(t *testing.T) { badConfiguration(t, file, dir.on) })
+		}
 	}
+}
+
+// badConfiguration compares the report about a file with the golden one.
+func badConfiguration(t *testing.T, file string, on features) {
+	c, report := Load(file, Environ(testEnviron), withFeatures(on))
+	var b bytes.Buffer
+	if err := report.Text(&b, false); err != nil {
+		t.Fatal(err)
+	}
+	golden(t, strings.TrimSuffix(file, filepath.Ext(file))+".golden", b.Bytes())
+	if warnings := strings.HasSuffix(file, "warnings.yaml"); (c != nil) != warnings || (report.Err() == nil) != warnings {
+		t.Errorf("loads: %v, error: %v", c != nil, report.Err())
+	}
+	wellFormed(t, report)
 }
 
 // wellFormed wants a place, a path and a remedy in every diagnostic.

@@ -23,6 +23,7 @@ type key struct {
 	later    []string // words that a later version will know
 	word     string   // kindObject: this word alone is accepted instead ("none")
 	short    string   // kindObject: a scalar alone stands for this key of it ("address")
+	naming   naming   // kindMap: which names there may be
 	listed   bool     // kindMap: a list of scalars is accepted too, named by themselves
 	single   bool     // kindList: one item alone is accepted too
 	planned  bool     // not supported by this version
@@ -47,6 +48,14 @@ func (k *key) child(name string) *key {
 	return c
 }
 
+// root returns the vocabulary that k belongs to.
+func (k *key) root() *key {
+	for k.parent != nil {
+		k = k.parent
+	}
+	return k
+}
+
 // names lists what may stand in k, supported keys only, in the order of the table.
 func (k *key) names() []string {
 	var names []string
@@ -62,13 +71,16 @@ func (k *key) names() []string {
 func display(path string) string { return strings.ReplaceAll(path, "*", "NAME") }
 
 // vocabulary is the tree of all keys. It is never changed after it has been built.
-var vocabulary = sync.OnceValue(func() *key { return buildTree(rows()) })
+var vocabulary = sync.OnceValue(func() *key { return vocabularyOf(built) })
+
+// vocabularyOf builds the tree of all keys for a version that has the features f.
+func vocabularyOf(f features) *key { return buildTree(rows(f)) }
 
 // rows is the whole vocabulary, parents before children.
-func rows() []key {
+func rows(f features) []key {
 	var all []key
 	for _, part := range [][]key{
-		processRows(), defaultsRows(), listenerRows(), poolRows(), healthRows(), backendRows(),
+		processRows(), defaultsRows(f), listenerRows(f), routeRows(f), poolRows(f), healthRows(), backendRows(),
 	} {
 		all = append(all, part...)
 	}
@@ -87,6 +99,7 @@ func buildTree(rows []key) *key {
 			panic(fmt.Sprintf("config: vocabulary: %q has no parent or stands twice", k.path))
 		}
 		k.name, k.parent, k.byName = name, parent, map[string]*key{}
+		k.planned = k.planned || parent.planned
 		switch name {
 		case "*", "[]":
 			parent.item = k

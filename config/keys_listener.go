@@ -1,40 +1,18 @@
 package config
 
-// listenerRows are the keys of a listener.
-func listenerRows() []key {
-	return append([]key{
+// listenerRows are the keys of a listener; those of its routes follow in routeRows.
+func listenerRows(f features) []key {
+	protocols, later := enumWith(f.tlsListeners, []string{"http"}, []string{"https"}, []string{"tcp", "tls", "udp", "quic", "ip"})
+	rows := []key{
 		{path: "listeners", kind: kindMap, required: true, doc: "Addresses on which clients are served, by name."},
 		{path: "listeners.*", kind: kindObject, doc: "One listener."},
-		{path: "listeners.*.protocol", kind: kindEnum, required: true, enum: []string{"http"},
-			later: []string{"https", "tcp", "tls", "udp", "quic", "ip"}, doc: "What clients speak."},
+		{path: "listeners.*.protocol", kind: kindEnum, required: true, enum: protocols, later: later, doc: "What clients speak."},
 		{path: "listeners.*.address", kind: kindListen,
 			doc: "IP:port. Without an IP (`:8080`) all addresses. Port 0 takes a free one. One of `address` and `addresses` is required."},
 		{path: "listeners.*.addresses", kind: kindList, doc: "Several of them."},
 		{path: "listeners.*.addresses[]", kind: kindListen, doc: "An IP:port."},
 		{path: "listeners.*.pool", kind: kindReference, doc: "Pool of the requests that no route matches. Required when there are no routes; with routes and without it such requests get 404."},
 		{path: "listeners.*.routes", kind: kindList, doc: "Which request goes to which pool. The first match wins."},
-		{path: "listeners.*.routes[]", kind: kindObject, doc: "One route. What is not given matches everything."},
-		{path: "listeners.*.routes[].host", kind: kindHostPattern, doc: "Host name without port, exact or `*.suffix`, in any letter case."},
-		{path: "listeners.*.routes[].path", kind: kindURLPath, doc: "Whole path, exact."},
-		{path: "listeners.*.routes[].path_prefix", kind: kindURLPath, doc: "Beginning of the path, in whole segments: `/api` matches `/api` and `/api/x`, not `/apix`."},
-		{path: "listeners.*.routes[].method", kind: kindList, single: true, doc: "Any of these methods."},
-		{path: "listeners.*.routes[].method[]", kind: kindMethod, doc: "A method."},
-		{path: "listeners.*.routes[].pool", kind: kindReference, required: true, doc: "Pool that gets the request."},
-		{path: "listeners.*.routes[].path_regex", kind: kindRegexp, planned: true, doc: "Expression that the path matches."},
-		{path: "listeners.*.routes[].headers", kind: kindMap, planned: true, doc: "Fields that the request has."},
-		{path: "listeners.*.routes[].query", kind: kindMap, planned: true, doc: "Parameters that the request has."},
-		{path: "listeners.*.routes[].source", kind: kindList, planned: true, doc: "Networks of clients."},
-		{path: "listeners.*.routes[].sni", kind: kindList, planned: true, doc: "TLS server names."},
-		{path: "listeners.*.routes[].alpn", kind: kindList, planned: true, doc: "TLS application protocols."},
-		{path: "listeners.*.routes[].split", kind: kindList, planned: true, doc: "Several pools by weight."},
-		{path: "listeners.*.routes[].redirect", kind: kindObject, planned: true, doc: "Answer with a redirection."},
-		{path: "listeners.*.routes[].respond", kind: kindObject, planned: true, doc: "Answer with a fixed response."},
-		{path: "listeners.*.routes[].strip_prefix", kind: kindText, planned: true, doc: "Take this off the path."},
-		{path: "listeners.*.routes[].rewrite", kind: kindText, planned: true, doc: "Replace the path."},
-		{path: "listeners.*.routes[].request_headers", kind: kindObject, planned: true, doc: "Change fields of requests."},
-		{path: "listeners.*.routes[].response_headers", kind: kindObject, planned: true, doc: "Change fields of responses."},
-		{path: "listeners.*.routes[].limits", kind: kindObject, planned: true, doc: "Limits of this route."},
-		{path: "listeners.*.routes[].timeouts", kind: kindObject, planned: true, doc: "Time-outs of this route."},
 		{path: "listeners.*.forwarded", kind: kindObject, doc: "Whose X-Forwarded-* fields are believed."},
 		{path: "listeners.*.forwarded.trust", kind: kindList, single: true, doc: "Networks of proxies in front. Fields from anybody else are dropped and written afresh."},
 		{path: "listeners.*.forwarded.trust[]", kind: kindPrefix, doc: "Network (`10.0.0.0/8`) or address."},
@@ -47,14 +25,73 @@ func listenerRows() []key {
 		{path: "listeners.*.meta", kind: kindMap, planned: true, doc: "Opaque values that are kept and shown."},
 		{path: "listeners.*.http2", kind: kindObject, planned: true, doc: "HTTP/2."},
 		{path: "listeners.*.http3", kind: kindBool, planned: true, doc: "HTTP/3."},
-		{path: "listeners.*.tls", kind: kindObject, planned: true, doc: "Certificates and TLS settings."},
+	}
+	rows = append(rows, listenerTLSRows(!f.tlsListeners)...)
+	rows = append(rows, []key{
 		{path: "listeners.*.accept_proxy_protocol", kind: kindObject, planned: true, doc: "Who must send a PROXY header."},
-		{path: "listeners.*.request_id", kind: kindBool, planned: true, doc: "Give every request an id."},
-		{path: "listeners.*.error_pages", kind: kindMap, planned: true, doc: "Bodies of error responses."},
+		{path: "listeners.*.request_id", kind: kindBool, def: "false", planned: !f.routesFull, doc: "Give every request an id."},
+		{path: "listeners.*.error_pages", kind: kindMap, naming: namesStatuses, planned: !f.routesFull, doc: "Bodies of error responses."},
+		{path: "listeners.*.error_pages.*", kind: kindFile, doc: "File with the body."},
 		{path: "listeners.*.tcp", kind: kindObject, planned: true, doc: "Options of TCP sockets."},
 		{path: "listeners.*.udp", kind: kindObject, planned: true, doc: "Behaviour of UDP sessions."},
-		{path: "listeners.*.allow", kind: kindList, planned: true, doc: "Networks of clients that are served."},
-		{path: "listeners.*.deny", kind: kindList, planned: true, doc: "Networks of clients that are refused."},
-		{path: "listeners.*.rate_limit", kind: kindObject, planned: true, doc: "Requests in a second."},
-	}, boundRows("listeners")...)
+	}...)
+	rows = append(rows, admissionRows(!f.admission)...)
+	return append(rows, boundRows("listeners", f)...)
+}
+
+// listenerTLSRows are the keys of TLS towards clients.
+func listenerTLSRows(later bool) []key {
+	const p = "listeners.*.tls"
+	return []key{
+		{path: p, kind: kindObject, planned: later, doc: "Certificates and TLS settings."},
+		{path: p + ".certificates", kind: kindList, required: true,
+			doc: "Certificates, chosen by the name that the client asks for: exact, then the longest wildcard, then the first."},
+		{path: p + ".certificates[]", kind: kindObject, doc: "A certificate and its key."},
+		{path: p + ".certificates[].cert", kind: kindFile, required: true, doc: "PEM file of the certificate and those between it and the authority."},
+		{path: p + ".certificates[].key", kind: kindFile, required: true, doc: "PEM file of its key."},
+		{path: p + ".min_version", kind: kindEnum, def: "1.2", enum: []string{"1.2", "1.3"}, doc: "Oldest version of TLS."},
+		{path: p + ".max_version", kind: kindEnum, def: "1.3", enum: []string{"1.2", "1.3"}, doc: "Newest version of TLS."},
+		{path: p + ".cipher_suites", kind: kindList, single: true,
+			doc: "Suites of TLS 1.2. Absent: all of them. Those of TLS 1.3 are always on."},
+		{path: p + ".cipher_suites[]", kind: kindEnum, enum: cipherSuites(), doc: "A suite."},
+		{path: p + ".alpn", kind: kindList, single: true, def: "[http/1.1]", doc: "Application protocols that are offered, the preferred one first."},
+		{path: p + ".alpn[]", kind: kindEnum, enum: []string{"http/1.1"}, later: []string{"h2"}, doc: "A protocol."},
+		{path: p + ".ticket_keys", kind: kindList, single: true,
+			doc: "Keys of session tickets: the first encrypts, all decrypt, so that sessions are resumed on every machine that has them. Absent: keys of the process."},
+		{path: p + ".ticket_keys[]", kind: kindKey, doc: "32 bytes in hexadecimal or base64; `${file:…}` keeps them out of this file."},
+		{path: p + ".ocsp", kind: kindFile, doc: "DER file of the OCSP response that is stapled to the certificate it speaks of."},
+		{path: p + ".client_ca", kind: kindFile, doc: "PEM file of the authorities of client certificates. Empty: none are asked for."},
+		{path: p + ".client_auth", kind: kindEnum, def: "require", enum: []string{"require", "request"},
+			doc: "With `client_ca`. `require`: no connection without a valid certificate. `request`: none is fine, an invalid one is not."},
+		{path: p + ".client_cert_headers", kind: kindBool, def: "false",
+			doc: "Tell the backends about the certificate of the client in fields of the request; such fields of clients are dropped."},
+	}
+}
+
+// cipherSuites are the suites of TLS 1.2 that crypto/tls does not call insecure.
+func cipherSuites() []string {
+	return []string{
+		"TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256", "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
+		"TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384", "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384",
+		"TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256", "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256",
+		"TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA", "TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA",
+		"TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA", "TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA",
+	}
+}
+
+// admissionRows are the keys that say who is served, and how often.
+func admissionRows(later bool) []key {
+	const p = "listeners.*."
+	return []key{
+		{path: p + "allow", kind: kindList, single: true, planned: later, doc: "Networks of clients that are served."},
+		{path: p + "allow[]", kind: kindPrefix, doc: "Network (`10.0.0.0/8`) or address."},
+		{path: p + "deny", kind: kindList, single: true, planned: later, doc: "Networks of clients that are refused."},
+		{path: p + "deny[]", kind: kindPrefix, doc: "Network or address."},
+		{path: p + "rate_limit", kind: kindObject, planned: later, doc: "Requests in a second."},
+		{path: p + "rate_limit.key", kind: kindEnum, def: "client_ip", enum: []string{"client_ip"}, doc: "What is counted apart."},
+		{path: p + "rate_limit.rate", kind: kindFloat, def: "0", min: "0.001", max: "1000000", zero: "no limit",
+			doc: "Requests in a second; beyond: 429 with Retry-After."},
+		{path: p + "rate_limit.burst", kind: kindInt, def: "0", min: "1", max: "1000000", zero: "those of one second, at least 1",
+			doc: "Requests at once."},
+	}
 }

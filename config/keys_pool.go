@@ -1,8 +1,9 @@
 package config
 
 // poolRows are the keys of a pool.
-func poolRows() []key {
-	return append([]key{
+func poolRows(f features) []key {
+	conditions, later := enumWith(f.retryConditions, []string{"connect_failure", "reset"}, []string{"timeout", "502", "503", "504"}, nil)
+	rows := []key{
 		{path: "pools", kind: kindMap, doc: "Sets of interchangeable backends, by name."},
 		{path: "pools.*", kind: kindObject, doc: "One pool."},
 		{path: "pools.*.protocol", kind: kindEnum, def: "http", enum: []string{"http", "https"},
@@ -27,9 +28,8 @@ func poolRows() []key {
 		{path: "pools.*.retries", kind: kindObject, doc: "When another backend is tried."},
 		{path: "pools.*.retries.attempts", kind: kindInt, def: "2", min: "0", max: "10", doc: "Tries after the first."},
 		{path: "pools.*.retries.on", kind: kindList, single: true, def: "[connect_failure, reset]",
-			doc: "Conditions. `connect_failure`: any method; `reset` (closed before the first byte of the response): idempotent methods only."},
-		{path: "pools.*.retries.on[]", kind: kindEnum, enum: []string{"connect_failure", "reset"},
-			later: []string{"timeout", "502", "503", "504"}, doc: "A condition."},
+			doc: retriesDoc(f)},
+		{path: "pools.*.retries.on[]", kind: kindEnum, enum: conditions, later: later, doc: "A condition."},
 		{path: "pools.*.retries.budget", kind: kindPercent, def: "20%", min: "0%", max: "100%",
 			doc: "Retries as a share of the requests; connect failures do not count."},
 		{path: "pools.*.tls", kind: kindObject, doc: "TLS towards backends, for `protocol: https` and for https health checks."},
@@ -44,7 +44,9 @@ func poolRows() []key {
 		{path: "pools.*.http2", kind: kindBool, planned: true, doc: "HTTP/2 towards backends."},
 		{path: "pools.*.any_port", kind: kindBool, planned: true, doc: "Backends take the port that the client connected to."},
 		{path: "pools.*.resolve", kind: kindObject, planned: true, doc: "Resolution of backend addresses that are names."},
-		{path: "pools.*.session_persistence", kind: kindObject, planned: true, doc: "Keep a client on its backend."},
+	}
+	rows = append(rows, persistenceRows(!f.persistence)...)
+	rows = append(rows, []key{
 		{path: "pools.*.target_rebalance", kind: kindBool, planned: true, doc: "Move flows of a lost backend."},
 		{path: "pools.*.rebalance_rate", kind: kindInt, planned: true, doc: "Flows moved in a second."},
 		{path: "pools.*.drain_timeout", kind: kindDuration, planned: true, doc: "What is left on a draining backend after this is cut."},
@@ -53,7 +55,17 @@ func poolRows() []key {
 		{path: "pools.*.queue", kind: kindObject, planned: true, doc: "Waiting room beyond `max_connections`."},
 		{path: "pools.*.send_proxy_protocol", kind: kindText, planned: true, doc: "PROXY header towards backends."},
 		{path: "pools.*.outlier", kind: kindObject, planned: true, doc: "Ejection of backends that fail live traffic."},
-	}, boundRows("pools")...)
+	}...)
+	return append(rows, boundRows("pools", f)...)
+}
+
+// retriesDoc is about the conditions that there are.
+func retriesDoc(f features) string {
+	doc := "Conditions. `connect_failure`: any method; `reset` (closed before the first byte of the response)"
+	if f.retryConditions {
+		doc += ", `timeout` (none within `backend_response`) and a status of the response"
+	}
+	return doc + ": idempotent methods only."
 }
 
 // healthRows are the keys of a pool's health check.
@@ -76,7 +88,7 @@ func healthRows() []key {
 		{path: p + ".path", kind: kindTarget, def: "/", doc: "http, https: request target; begins with `/`."},
 		{path: p + ".method", kind: kindMethod, def: "GET", doc: "http, https: method."},
 		{path: p + ".host", kind: kindHostPort, doc: "http, https: Host field. Empty: the address that is probed."},
-		{path: p + ".headers", kind: kindMap, doc: "http, https: further fields, by name."},
+		{path: p + ".headers", kind: kindMap, naming: namesFields, doc: "http, https: further fields, by name."},
 		{path: p + ".headers.*", kind: kindFieldValue, doc: "Value of the field."},
 		{path: p + ".status", kind: kindList, single: true, def: `["200"]`,
 			doc: "http, https: status codes of success. With exclusions only, every other code is one."},

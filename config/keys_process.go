@@ -50,18 +50,18 @@ type bound struct {
 }
 
 // timeoutBounds are the time-outs.
-func timeoutBounds() []bound {
+func timeoutBounds(f features) []bound {
 	const unbounded = "no time-out"
 	t := func(name, side, def, doc string) bound {
 		return bound{name: name, side: side, kind: kindDuration, def: def, min: "1ms", max: "24h", zero: unbounded, doc: doc}
 	}
-	later := func(b bound) bound { b.planned = true; return b }
+	with := func(on bool, b bound) bound { b.planned = !on; return b }
 	grace := t("grace", "", "30s", "How long work in flight may take after the signal to stop.")
 	grace.zero = "not at all"
 	preStop := t("pre_stop", "", "0s", "Between \"not ready\" and the end of accepting.")
 	preStop.zero = "none"
 	return []bound{
-		later(t("client_tls", "listeners", "5s", "TLS handshake with a client.")),
+		with(f.tlsListeners, t("client_tls", "listeners", "5s", "TLS handshake with a client.")),
 		t("client_header", "listeners", "10s", "Whole request head; 408."),
 		t("client_body_idle", "listeners", "30s", "Between two parts of a request body; 408."),
 		t("client_idle", "listeners", "75s", "Between two requests on a connection."),
@@ -72,43 +72,43 @@ func timeoutBounds() []bound {
 		t("backend_response", "pools", "60s", "From the end of the request to the first byte of the response; 504."),
 		t("backend_idle", "pools", "60s", "Between two parts of a response body."),
 		t("backend_keepalive", "pools", "60s", "An unused connection to a backend is kept this long."),
-		later(t("tunnel_idle", "pools", "1h", "Either direction of an upgraded connection.")),
-		later(t("half_close", "pools", "30s", "After one side of a connection has ended.")),
-		later(t("tcp_idle", "listeners", "350s", "Without data on a TCP connection.")),
-		later(t("udp_idle", "listeners", "60s", "Without a datagram in a UDP session.")),
-		later(t("drain", "pools", "5m", "What is left on a draining backend after this is cut.")),
+		with(f.upgrade, t("tunnel_idle", "pools", "1h", "Either direction of an upgraded connection.")),
+		with(f.upgrade, t("half_close", "pools", "30s", "After one side of a connection has ended.")),
+		with(false, t("tcp_idle", "listeners", "350s", "Without data on a TCP connection.")),
+		with(false, t("udp_idle", "listeners", "60s", "Without a datagram in a UDP session.")),
+		with(false, t("drain", "pools", "5m", "What is left on a draining backend after this is cut.")),
 		grace,
 		preStop,
 	}
 }
 
 // limitBounds are the limits.
-func limitBounds() []bound {
+func limitBounds(f features) []bound {
 	return []bound{
 		{name: "max_header", side: "listeners", kind: kindSize, def: "64KiB", min: "1KiB", max: "1MiB", doc: "Bytes of a request head; 431."},
 		{name: "max_header_count", side: "listeners", kind: kindInt, def: "128", min: "1", max: "10000", doc: "Fields of a request head; 431."},
 		{name: "max_target", side: "listeners", kind: kindSize, def: "16KiB", min: "64B", max: "1MiB", doc: "Bytes of a request target; 414."},
 		{name: "max_body", side: "listeners", kind: kindSize, def: "0", min: "1B", max: "1024TiB", zero: "unlimited", doc: "Bytes of a request body, declared or streamed; 413."},
 		{name: "max_connections", side: "listeners", kind: kindInt, def: "0", min: "1", max: "10000000", zero: "no limit by count", doc: "Client connections at the same time."},
-		{name: "new_connections_per_second", side: "listeners", kind: kindInt, planned: true, doc: "Client connections accepted in a second."},
-		{name: "per_client_connections", side: "listeners", kind: kindInt, planned: true, doc: "Connections of one client address."},
+		{name: "new_connections_per_second", side: "listeners", kind: kindInt, def: "0", min: "1", max: "1000000", zero: "no limit", planned: !f.admission, doc: "Client connections accepted in a second."},
+		{name: "per_client_connections", side: "listeners", kind: kindInt, def: "0", min: "1", max: "1000000", zero: "no limit", planned: !f.admission, doc: "Connections of one client address."},
 		{name: "max_sessions", side: "listeners", kind: kindInt, planned: true, doc: "UDP sessions at the same time."},
-		{name: "min_body_rate", side: "listeners", kind: kindSize, planned: true, doc: "Slowest upload, bytes in a second."},
+		{name: "min_body_rate", side: "listeners", kind: kindSize, def: "0", min: "1B", max: "1GiB", zero: "none", planned: !f.admission, doc: "Slowest upload, bytes in a second."},
 		{name: "max_response_header", side: "pools", kind: kindSize, def: "64KiB", min: "1KiB", max: "1MiB", doc: "Bytes of a response head; 502."},
 	}
 }
 
 // defaultsRows are the time-outs and limits that hold where none are given.
-func defaultsRows() []key {
+func defaultsRows(f features) []key {
 	all := []key{
 		{path: "defaults", kind: kindObject, doc: "Time-outs and limits for every listener and pool that gives none of its own."},
 		{path: "defaults.timeouts", kind: kindObject, doc: "Time-outs. `grace` and `pre_stop` hold for the process and stand only here."},
 	}
-	for _, b := range timeoutBounds() {
+	for _, b := range timeoutBounds(f) {
 		all = append(all, b.row("defaults.timeouts."))
 	}
 	all = append(all, key{path: "defaults.limits", kind: kindObject, doc: "Limits."})
-	for _, b := range limitBounds() {
+	for _, b := range limitBounds(f) {
 		all = append(all, b.row("defaults.limits."))
 	}
 	return all
@@ -121,7 +121,7 @@ func (b bound) row(prefix string) key {
 
 // boundRows are the time-outs and limits of one side ("listeners", "pools"), which inherit from
 // defaults.
-func boundRows(side string) []key {
+func boundRows(side string, f features) []key {
 	var all []key
 	add := func(section, doc string, bounds []bound) {
 		prefix := side + ".*." + section
@@ -135,7 +135,7 @@ func boundRows(side string) []key {
 			all = append(all, k)
 		}
 	}
-	add("timeouts", "Time-outs, instead of those of `defaults`.", timeoutBounds())
-	add("limits", "Limits, instead of those of `defaults`.", limitBounds())
+	add("timeouts", "Time-outs, instead of those of `defaults`.", timeoutBounds(f))
+	add("limits", "Limits, instead of those of `defaults`.", limitBounds(f))
 	return all
 }

@@ -29,8 +29,16 @@ const (
 	kindHostPattern
 	kindURLPath
 	kindTarget
+	kindRedirect
+	kindRewrite
 	kindMethod
+	kindFieldName
 	kindFieldValue
+	kindBody
+	kindCookieName
+	kindCookiePath
+	kindKey
+	kindPattern
 	kindRegexp
 	kindStatus
 	kindPayload
@@ -47,6 +55,9 @@ type kindInfo struct {
 	zero    any    // value of a key that is neither given nor has a default
 	schema  string // expression for texts in the JSON Schema; empty: any text
 }
+
+// tokenSchema is the expression of a token of RFC 9110.
+const tokenSchema = "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"
 
 // kinds describes the kinds. It is never changed.
 var kinds = [...]kindInfo{
@@ -73,8 +84,16 @@ var kinds = [...]kindInfo{
 	kindHostPattern: {name: "a host name", example: "app.example or *.example", zero: ""},
 	kindURLPath:     {name: "a path", example: "/api", zero: "", schema: `^(/.*)?$`},
 	kindTarget:      {name: "a request target", example: "/healthz?full=1", zero: "", schema: `^/`},
-	kindMethod:      {name: "a method", example: "GET", zero: "", schema: "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"},
+	kindRedirect:    {name: "a URL", example: "https://new.example{path}{query}", zero: "", schema: `^(/|[Hh][Tt][Tt][Pp][Ss]?://)`},
+	kindRewrite:     {name: "a path", example: "/v2{path}", zero: "", schema: `^/`},
+	kindMethod:      {name: "a method", example: "GET", zero: "", schema: tokenSchema},
+	kindFieldName:   {name: "the name of a field", example: "X-Powered-By", zero: "", schema: tokenSchema},
 	kindFieldValue:  {name: "a field value", example: "text/plain", zero: ""},
+	kindBody:        {name: "a text", zero: ""},
+	kindCookieName:  {name: "the name of a cookie", example: "SESSION", zero: "", schema: tokenSchema},
+	kindCookiePath:  {name: "a path", example: "/", zero: "", schema: `^/`},
+	kindKey:         {name: "a key", example: "64 hexadecimal digits", zero: []byte(nil), schema: `^([0-9A-Fa-f]{64}|[A-Za-z0-9+/_-]{43}=?)$`},
+	kindPattern:     {name: "a regular expression", example: "^/user/[0-9]+$", zero: ""},
 	kindRegexp:      {name: "a regular expression", example: "^ok", zero: ""},
 	kindStatus:      {name: "a status", example: `200, 200-299 or "!204"`, schema: `^!?[1-5][0-9][0-9](-[1-5][0-9][0-9])?$`},
 	kindPayload:     {name: "a payload", example: "PING or hex:50494e47", zero: []byte(nil)},
@@ -104,8 +123,16 @@ var parsers = [...]func(text string, k *key) (any, *problem){
 	kindHostPattern: parseHostPattern,
 	kindURLPath:     parseURLPath,
 	kindTarget:      parseTarget,
+	kindRedirect:    parseRedirect,
+	kindRewrite:     parseRewrite,
 	kindMethod:      parseMethod,
+	kindFieldName:   parseFieldName,
 	kindFieldValue:  parseFieldValue,
+	kindBody:        parseBody,
+	kindCookieName:  parseCookieName,
+	kindCookiePath:  parseCookiePath,
+	kindKey:         parseKey,
+	kindPattern:     parsePattern,
 	kindRegexp:      parseRegexp,
 	kindStatus:      parseStatus,
 	kindPayload:     parsePayload,

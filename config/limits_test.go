@@ -36,12 +36,17 @@ func TestHostileDocuments(t *testing.T) {
 		{"indentation", indented(1500)},
 		{"entries", "pools:\n" + strings.Repeat("  a: 1\n", maxEntries)},
 		{"flow entries", "pools: {" + strings.Repeat("a: 1, ", n) + "}"},
+		{"fields of routes", "listeners: { web: { routes: [{ headers: {" + numbered("x%d: y, ", maxEntries-1) + "}, request_headers: { set: {" +
+			numbered("x%d: y, ", maxEntries-1) + "}, remove: [" + numbered("x%d, ", maxEntries-1) + "] } }] } }"},
+		{"networks", "listeners: { web: { allow: &all [" + numbered("\"2001:db8::%x\", ", maxEntries-1) + "], deny: *all } }"},
+		{"networks of routes", "listeners: { web: { routes: [" + "{ source: &all [" + numbered("\"2001:db8::%x\", ", maxEntries-1) + "], pool: a }, " +
+			strings.Repeat("{ source: *all, path: /a, pool: a }, ", 8) + "] } }"},
 		{"items of a list", "include:\n" + strings.Repeat("- a\n", maxEntries)},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			start := time.Now()
-			c, report := LoadBytes("x.yaml", []byte(tt.text))
+			c, report := LoadBytes("x.yaml", []byte(tt.text), withFeatures(every()))
 			if c != nil || report.Errors() == 0 {
 				t.Error("it loads")
 			}
@@ -52,6 +57,15 @@ func TestHostileDocuments(t *testing.T) {
 			}
 		})
 	}
+}
+
+// numbered repeats a format with the numbers from 0 to n-1.
+func numbered(format string, n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, format, i)
+	}
+	return b.String()
 }
 
 // indented is a mapping in a mapping in a mapping …

@@ -52,6 +52,7 @@ type loader struct {
 	in         *inputs
 	expand     *expander
 	found      *findings
+	vocabulary *key
 	checkFiles bool
 
 	files      []string        // that were read
@@ -62,13 +63,13 @@ type loader struct {
 
 func newLoader(name string, options []Option) *loader {
 	l := &loader{
-		name: name, in: newInputs(), found: &findings{}, read: map[string]bool{},
-		root: &value{key: vocabulary(), given: true, fields: map[string]*value{}},
+		name: name, in: newInputs(), found: &findings{}, vocabulary: vocabulary(), read: map[string]bool{},
 	}
 	l.expand = &expander{lookup: os.LookupEnv, in: l.in}
 	for _, option := range options {
 		option(l)
 	}
+	l.root = &value{key: l.vocabulary, given: true, fields: map[string]*value{}}
 	return l
 }
 
@@ -97,7 +98,7 @@ func (l *loader) file(name string, data []byte) *value {
 	src := newSource(name, len(l.files), data)
 	l.files = append(l.files, name)
 	l.read[filepath.Clean(name)] = true
-	v := &value{key: vocabulary(), at: span{src, 1, 1, 1}, head: span{src, 1, 1, 1}}
+	v := &value{key: l.vocabulary, at: span{src, 1, 1, 1}, head: span{src, 1, 1, 1}}
 	doc, e := parseDocument(src, data)
 	if e != nil {
 		l.found.add(Error, e.at, "", e.text, e.hint)
@@ -108,7 +109,7 @@ func (l *loader) file(name string, data []byte) *value {
 		return v
 	}
 	w := &walker{src: src, doc: doc, expand: l.expand, found: l.found}
-	w.value(doc.root, vocabulary(), v)
+	w.value(doc.root, l.vocabulary, v)
 	l.incomplete = l.incomplete || v.strange || v.fields == nil
 	l.merge(v)
 	return v

@@ -207,13 +207,18 @@ pools:
 
 // TestSecretsStayOutOfMessages uses the content of a file where each kind refuses it.
 func TestSecretsStayOutOfMessages(t *testing.T) {
-	dir := tree(t, map[string]string{"secret": "hunter2 (", "weir.yaml": strings.ReplaceAll(`
+	dir := tree(t, map[string]string{"secret": "hunter2 (", "hex": strings.Repeat("hunter2 ", 8), "weir.yaml": strings.NewReplacer("\"S\"", "\"${file:secret}\"", "\"H\"", "\"${file:hex}\"").Replace(`
 log: { level: "S", access: { sample: "S" } }
 admin: { listen: "S" }
-listeners: { web: { protocol: "S", address: "S", pool: "S", routes: [{ host: "S", path: "S", method: "S", pool: "S" }], forwarded: { trust: "S" } } }
+listeners: { web: { protocol: "S", address: "S", pool: "S", routes: [{ host: "S", path: "S", method: "S", pool: "S" }], forwarded: { trust: "S" },
+  allow: "S", deny: ["S"], rate_limit: { key: "S", rate: "S", burst: "S" }, request_id: "S", error_pages: { 503: "S" },
+  tls: { certificates: [{ cert: "S", key: "S" }], min_version: "S", max_version: "S", cipher_suites: "S", alpn: "S", ticket_keys: ["S", "H"], client_auth: "S", client_cert_headers: "S" } },
+  split: { protocol: http, address: ":80", routes: [{ host: a, path_regex: "S", source: "S", split: [{ pool: "S", weight: "S" }], strip_prefix: "S", rewrite: "S", request_headers: { remove: ["S"], set: { Host: "S" } } },
+    { host: b, redirect: { to: "S", status: "S" } }, { host: c, respond: { status: "S" } }] } }
 pools:
   app:
     algorithm: "S"
+    session_persistence: { type: "S", timeout: "S", fallback: "S", cookie: { name: "S", domain: "S", path: "S", max_age: "S", secure: "S", http_only: "S", same_site: "S", keys: ["S", "H"] } }
     required: "S"
     min_healthy: "S"
     retries: { budget: "S", on: "S" }
@@ -223,9 +228,9 @@ pools:
     health_check: { protocol: http, path: "S", method: "S", host: "S", body: "S", status: "S" }
     backends: { b1: "S", b2: { address: "S", health_check: { address: "S" } } }
   other: { health_check: "S", backends: ["S", "10.0.0.1:80"] }
-`, "S", "${file:secret}")})
-	_, report := Load(filepath.Join(dir, "weir.yaml"))
-	if report.Errors() < 25 {
+`)})
+	_, report := Load(filepath.Join(dir, "weir.yaml"), withFeatures(every()))
+	if report.Errors() < 50 {
 		t.Errorf("only %d errors", report.Errors())
 	}
 	var b strings.Builder

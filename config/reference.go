@@ -12,12 +12,15 @@ import (
 var referenceHead string
 
 // Reference returns the reference page of the configuration, docs/config.md.
-func Reference() []byte {
+func Reference() []byte { return referenceFor(vocabulary()) }
+
+// referenceFor is Reference for the vocabulary root.
+func referenceFor(root *key) []byte {
 	p := &page{}
 	p.b.WriteString(referenceHead)
 	p.b.WriteString("\n## Keys\n")
-	p.section(vocabulary())
-	p.planned()
+	p.section(root)
+	p.planned(root)
 	return []byte(p.b.String())
 }
 
@@ -91,6 +94,8 @@ func typeText(k *key) string {
 		return "mapping by name"
 	case k.word != "":
 		return "mapping or `" + k.word + "`"
+	case k.short != "":
+		return "mapping, or its `" + k.short + "` alone"
 	}
 	return noun(k)
 }
@@ -120,7 +125,7 @@ func allowedText(k *key) string {
 }
 
 // planned lists what the vocabulary has and this version has not.
-func (p *page) planned() {
+func (p *page) planned(root *key) {
 	p.b.WriteString("\n## Not in this version\n\n" +
 		"These belong to the vocabulary and are not built. Each of them is an error that says so, never silently ignored.\n\n" +
 		"| key | meaning |\n|---|---|\n")
@@ -141,7 +146,7 @@ func (p *page) planned() {
 			visit(k.item)
 		}
 	}
-	visit(vocabulary())
+	visit(root)
 	p.b.WriteString("\n| key | words |\n|---|---|\n" + strings.Join(words, "") +
 		"| `pools.NAME.backends.NAME.address` | names instead of IP addresses |\n")
 }

@@ -1,7 +1,6 @@
 package config
 
 import (
-	"net/netip"
 	"slices"
 	"time"
 )
@@ -70,54 +69,3 @@ func (b bounds) from(name string) *value {
 func (b bounds) duration(name string) time.Duration { return get[time.Duration](b.from(name), name) }
 
 func (b bounds) size(name string) int64 { return get[int64](b.from(name), name) }
-
-func resolveListener(v, defaults *value) *Listener {
-	t := bounds{v.child("timeouts"), defaults.child("timeouts")}
-	m := bounds{v.child("limits"), defaults.child("limits")}
-	forwarded := v.child("forwarded")
-	l := &Listener{
-		Name:              v.name,
-		Origin:            v.head.origin(),
-		Protocol:          Protocol(get[string](v, "protocol")),
-		Addresses:         listen(v),
-		Pool:              get[string](v, "pool"),
-		Forwarded:         Forwarded{Trust: list[netip.Prefix](forwarded, "trust"), Mode: ForwardedMode(get[string](forwarded, "mode"))},
-		KeepaliveRequests: v.integer("keepalive_requests"),
-		Timeouts: ClientTimeouts{
-			Header:    t.duration("client_header"),
-			BodyIdle:  t.duration("client_body_idle"),
-			Idle:      t.duration("client_idle"),
-			WriteIdle: t.duration("client_write_idle"),
-		},
-		Limits: ListenerLimits{
-			MaxHeader:      int(m.size("max_header")),
-			MaxHeaderCount: int(m.size("max_header_count")),
-			MaxTarget:      int(m.size("max_target")),
-			MaxBody:        m.size("max_body"),
-			MaxConnections: int(m.size("max_connections")),
-		},
-	}
-	for _, r := range v.child("routes").items {
-		l.Routes = append(l.Routes, resolveRoute(r))
-	}
-	return l
-}
-
-// listen returns the addresses of a listener, in either spelling.
-func listen(v *value) []string {
-	if v.has("address") {
-		return []string{get[string](v, "address")}
-	}
-	return list[string](v, "addresses")
-}
-
-func resolveRoute(v *value) Route {
-	return Route{
-		Origin:     v.at.origin(),
-		Host:       get[string](v, "host"),
-		Path:       get[string](v, "path"),
-		PathPrefix: get[string](v, "path_prefix"),
-		Methods:    list[string](v, "method"),
-		Pool:       get[string](v, "pool"),
-	}
-}

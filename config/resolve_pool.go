@@ -31,8 +31,11 @@ func resolvePool(v, defaults *value) *Pool {
 			Response:  t.duration("backend_response"),
 			Idle:      t.duration("backend_idle"),
 			Keepalive: t.duration("backend_keepalive"),
+			Tunnel:    t.duration("tunnel_idle"),
+			HalfClose: t.duration("half_close"),
 		},
-		Limits: PoolLimits{MaxResponseHeader: int(m.size("max_response_header"))},
+		Limits:      PoolLimits{MaxResponseHeader: int(m.size("max_response_header"))},
+		Persistence: resolvePersistence(v.child("session_persistence")),
 	}
 	for _, on := range list[string](retries, "on") {
 		p.Retries.On = append(p.Retries.On, RetryOn(on))
@@ -43,6 +46,35 @@ func resolvePool(v, defaults *value) *Pool {
 	p.Health = resolveHealth(v.child("health_check"), p)
 	for _, b := range v.child("backends").items {
 		p.Backends = append(p.Backends, resolveBackend(b, p.Health))
+	}
+	return p
+}
+
+// resolvePersistence returns the persistence of a pool, nil for none.
+func resolvePersistence(v *value) *Persistence {
+	if !v.given {
+		return nil
+	}
+	cookie := v.child("cookie")
+	p := &Persistence{
+		Type:     PersistenceType(get[string](v, "type")),
+		Timeout:  get[time.Duration](v, "timeout"),
+		Fallback: Fallback(get[string](v, "fallback")),
+	}
+	switch p.Type {
+	case PersistAppCookie:
+		p.Cookie.Name = get[string](cookie, "name")
+	case PersistHTTPCookie:
+		p.Cookie = SessionCookie{
+			Name:     get[string](cookie, "name"),
+			Domain:   get[string](cookie, "domain"),
+			Path:     get[string](cookie, "path"),
+			MaxAge:   get[time.Duration](cookie, "max_age"),
+			Secure:   CookieSecure(get[string](cookie, "secure")),
+			HTTPOnly: get[bool](cookie, "http_only"),
+			SameSite: SameSite(get[string](cookie, "same_site")),
+			Keys:     list[[]byte](cookie, "keys"),
+		}
 	}
 	return p
 }
@@ -74,6 +106,7 @@ func resolveHealth(v *value, p *Pool) *HealthCheck {
 		Path:      get[string](v, "path"),
 		Method:    get[string](v, "method"),
 		Host:      get[string](v, "host"),
+		Headers:   resolveHeaders(v.child("headers")),
 		Status:    statusSet(list[statusItem](v, "status")),
 		Body:      get[string](v, "body"),
 		BodyNot:   get[string](v, "body_not"),
@@ -81,10 +114,6 @@ func resolveHealth(v *value, p *Pool) *HealthCheck {
 		Send:      get[[]byte](v, "send"),
 		Expect:    get[Expect](v, "expect"),
 		TLS:       p.TLS,
-	}
-	for _, header := range v.child("headers").items {
-		text, _ := header.raw.(string) // kindFieldValue
-		h.Headers = append(h.Headers, Header{Name: header.name, Value: text})
 	}
 	switch {
 	case h.Protocol == HTTPS && h.Plaintext:

@@ -46,7 +46,11 @@ func (k *key) parseEnum(text string) (any, *problem) {
 	}
 	hint := "allowed: " + strings.Join(k.enum, ", ")
 	if near := closest(text, k.enum); near != "" {
-		hint = fmt.Sprintf("did you mean %q? (%s)", near, hint)
+		const most = 200 // a longer list hides the answer
+		if hint = " (" + hint + ")"; len(hint) > most {
+			hint = ""
+		}
+		hint = fmt.Sprintf("did you mean %q?%s", near, hint)
 	}
 	return nil, &problem{text: fmt.Sprintf("%s is not one of the allowed words", quote(text)), hint: hint}
 }

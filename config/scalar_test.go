@@ -1,8 +1,10 @@
 package config
 
 import (
+	"bytes"
 	"fmt"
 	"reflect"
+	"strings"
 	"testing"
 )
 
@@ -88,11 +90,52 @@ func TestScalars(t *testing.T) {
 		{"pools.*.health_check.expect", "hex:5049", "{ [80 73]}"},
 		{"pools.*.health_check.expect", "^P", "{^P []}"},
 		{"pools.*.health_check.expect", "(", ""},
+		{"listeners.*.routes[].path_regex", `^/a{2}$`, `^/a{2}$`},
+		{"listeners.*.routes[].path_regex", `(a)\1`, ""},
+		{"listeners.*.routes[].redirect.to", "https://{host}{path}{query}", "https://{host}{path}{query}"},
+		{"listeners.*.routes[].redirect.to", "HTTP://[::1]:80/a?b={path}#c", "HTTP://[::1]:80/a?b={path}#c"},
+		{"listeners.*.routes[].redirect.to", "/new{path}", "/new{path}"},
+		{"listeners.*.routes[].redirect.to", "/", "/"},
+		{"listeners.*.routes[].redirect.to", "{host}{path}", ""},
+		{"listeners.*.routes[].redirect.to", "https:///a", ""},
+		{"listeners.*.routes[].redirect.to", "https://a.example/}", ""},
+		{"listeners.*.routes[].redirect.to", "/\\evil.example", ""},
+		{"listeners.*.routes[].redirect.to", "javascript:alert(1)", ""},
+		{"listeners.*.routes[].redirect.status", "307", "307"},
+		{"listeners.*.routes[].redirect.status", "300", ""},
+		{"listeners.*.routes[].rewrite", "/v2{path}", "/v2{path}"},
+		{"listeners.*.routes[].rewrite", "{path}", ""},
+		{"listeners.*.routes[].rewrite", "/a#b", ""},
+		{"listeners.*.routes[].request_headers.remove[]", "X-A", "X-A"},
+		{"listeners.*.routes[].request_headers.remove[]", "X A", ""},
+		{"listeners.*.routes[].request_headers.set.*", "a\x00", ""},
+		{"listeners.*.routes[].respond.status", "599", "599"},
+		{"listeners.*.routes[].respond.status", "199", ""},
+		{"listeners.*.routes[].respond.body", "a\nb", "a\nb"},
+		{"listeners.*.routes[].respond.body", strings.Repeat("a", maxPayload+1), ""},
+		{"listeners.*.rate_limit.rate", "0.001", "0.001"},
+		{"listeners.*.rate_limit.rate", "1000001", ""},
+		{"listeners.*.tls.cipher_suites[]", "TLS_RSA_WITH_RC4_128_SHA", ""},
+		{"listeners.*.tls.ticket_keys[]", strings.Repeat("aB", 32), fmt.Sprint(bytes.Repeat([]byte{0xab}, 32))},
+		{"listeners.*.tls.ticket_keys[]", strings.Repeat("-_8_", 10) + "-_8", fmt.Sprint(append(bytes.Repeat([]byte{0xfb, 0xff, 0x3f}, 10), 0xfb, 0xff))},
+		{"listeners.*.tls.ticket_keys[]", strings.Repeat("+/8/", 10) + "+/8=", fmt.Sprint(append(bytes.Repeat([]byte{0xfb, 0xff, 0x3f}, 10), 0xfb, 0xff))},
+		{"listeners.*.tls.ticket_keys[]", strings.Repeat("+/8/", 10) + "+/9=", ""}, // bits behind the end
+		{"listeners.*.tls.ticket_keys[]", strings.Repeat("+/8/", 10) + "-/8=", ""},
+		{"listeners.*.tls.ticket_keys[]", strings.Repeat("ab", 31), ""},
+		{"pools.*.session_persistence.timeout", "1m", "1m0s"},
+		{"pools.*.session_persistence.timeout", "59s", ""},
+		{"pools.*.session_persistence.timeout", "1440m", "24h0m0s"},
+		{"pools.*.session_persistence.timeout", "1441m", ""},
+		{"pools.*.session_persistence.cookie.name", "*", "*"},
+		{"pools.*.session_persistence.cookie.name", "a=b", ""},
+		{"pools.*.session_persistence.cookie.name", strings.Repeat("a", 256), ""},
+		{"pools.*.session_persistence.cookie.path", "/a;b", ""},
+		{"pools.*.session_persistence.cookie.path", "/a\r\nb", ""},
 		{"log.access.output", "STDOUT", "stdout"},
 		{"log.access.output", "", ""},
 		{"admin.socket", "a\x00b", ""},
 	}
-	keys := allKeys()
+	keys := allKeys(vocabularyOf(every()))
 	for _, tt := range tests {
 		k := keys[tt.path]
 		if k == nil {

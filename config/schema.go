@@ -3,6 +3,7 @@ package config
 import (
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/google/jsonschema-go/jsonschema"
@@ -11,8 +12,11 @@ import (
 // Schema returns the JSON Schema, draft 2020-12, of a configuration file, for editors and other
 // programs. It accepts what Load accepts, except for YAML of its own (merge keys); what spans
 // several keys, and the bounds of durations and sizes, only Load checks.
-func Schema() []byte {
-	s := schemaOf(vocabulary())
+func Schema() []byte { return schemaFor(vocabulary()) }
+
+// schemaFor is Schema for the vocabulary root.
+func schemaFor(root *key) []byte {
+	s := schemaOf(root)
 	s.Schema = "https://json-schema.org/draft/2020-12/schema"
 	s.Title = "weir configuration"
 	s.Defs = map[string]*jsonschema.Schema{
@@ -92,8 +96,13 @@ func objectSchema(k *key) *jsonschema.Schema {
 
 func namesSchema(k *key) *jsonschema.Schema {
 	switch {
-	case k.name == "headers":
-		return &jsonschema.Schema{Pattern: kinds[kindMethod].schema}
+	case k.naming == namesFields:
+		return &jsonschema.Schema{Pattern: tokenSchema}
+	case k.naming == namesParameters:
+		least, most := 1, 128
+		return &jsonschema.Schema{MinLength: &least, MaxLength: &most}
+	case k.naming == namesStatuses:
+		return &jsonschema.Schema{Pattern: "^(" + strings.ReplaceAll(ownStatuses, " ", "|") + ")$"}
 	case k.listed:
 		return &jsonschema.Schema{Pattern: `^[][A-Za-z0-9_.:-]{1,128}$`}
 	}
@@ -121,6 +130,9 @@ func scalarSchema(k *key) *jsonschema.Schema {
 		words := &jsonschema.Schema{}
 		for _, word := range k.enum {
 			words.Enum = append(words.Enum, word)
+			if number, err := strconv.ParseFloat(word, 64); err == nil {
+				words.Enum = append(words.Enum, number) // in YAML it needs no quotes
+			}
 		}
 		return anyOf(words, &jsonschema.Schema{Type: "string", Pattern: anyCase(k.enum)}, expansionRef())
 	}

@@ -14,10 +14,10 @@ import (
 )
 
 // resolvedSchema is the schema as another program would read it.
-func resolvedSchema(t *testing.T) *jsonschema.Resolved {
+func resolvedSchema(t *testing.T, f features) *jsonschema.Resolved {
 	t.Helper()
 	var s jsonschema.Schema
-	if err := json.Unmarshal(Schema(), &s); err != nil {
+	if err := json.Unmarshal(schemaFor(vocabularyOf(f)), &s); err != nil {
 		t.Fatal(err)
 	}
 	resolved, err := s.Resolve(&jsonschema.ResolveOptions{ValidateDefaults: true})
@@ -42,9 +42,9 @@ func instance(t *testing.T, data []byte) any {
 }
 
 func TestSchemaAcceptsGoodFiles(t *testing.T) {
-	schema := resolvedSchema(t)
+	schema := resolvedSchema(t, every())
 	var files []string
-	for _, pattern := range []string{"testdata/good/*.yaml", "testdata/good/extra/*.yaml", "../examples/*.yaml", "testdata/bad/warnings.yaml"} {
+	for _, pattern := range []string{"testdata/good/*.yaml", "testdata/good/extra/*.yaml", "../examples/*.yaml", "testdata/bad/warnings.yaml", "testdata/features/*warnings.yaml"} {
 		matches, err := filepath.Glob(pattern)
 		if err != nil {
 			t.Fatal(err)
@@ -66,7 +66,7 @@ func TestSchemaAcceptsGoodFiles(t *testing.T) {
 }
 
 func TestSchemaRejectsBadFiles(t *testing.T) {
-	schema := resolvedSchema(t)
+	schema := resolvedSchema(t, built)
 	for _, name := range []string{
 		"unknown-key", "wrong-type", "bounds", "enum", "not-supported", "not-supported-words", "duration", "size",
 		"status", "misplaced", "names", "no-value", "not-a-mapping", "health", "everything",
@@ -83,7 +83,7 @@ func TestSchemaRejectsBadFiles(t *testing.T) {
 
 // TestSchemaRejectsOneMistake changes one thing of a good file at a time.
 func TestSchemaRejectsOneMistake(t *testing.T) {
-	schema := resolvedSchema(t)
+	schema := resolvedSchema(t, every())
 	good := string(full(t))
 	if err := schema.Validate(instance(t, []byte(good))); err != nil {
 		t.Fatal(err)
@@ -99,8 +99,20 @@ func TestSchemaRejectsOneMistake(t *testing.T) {
 		"port: 8443":                "port: 70000",
 		"budget: 10%":               "budget: 0.1",
 		"weighted: false":           "weighted: 0",
-		"weight: 0":                 "weight: 300",
-		"on: reset":                 "on: timeout",
+		"weight: 0\n        backup": "weight: 300\n        backup",
+		"weight: 9":                 "weight: 1001",
+		"status: 308":               "status: 304",
+		"status: 405":               "status: 99",
+		"to: https://":              "to: ftp://",
+		"rewrite: /v2":              "rewrite: v2",
+		"503: pages":                "302: pages",
+		"rate: 2.5":                 "rate: -1",
+		"max_version: 1.2":          "max_version: 1.1",
+		"same_site: strict":         "same_site: 1",
+		"[tls_ecdhe_rsa":            "[tls_rsa",
+		"keys: 0001":                "keys: 01",
+		"protocol: https\n    addr": "protocol: tls\n    addr",
+		"on: reset":                 "on: never",
 		"repeat: false":             "repeats: false",
 		"b2: 10.0.0.12:8443":        "b2: 12",
 		"address: 10.0.0.11:8443":   "addres: 10.0.0.11:8443",
@@ -125,21 +137,23 @@ func TestSchemaRejectsOneMistake(t *testing.T) {
 
 // TestSchemaHasEveryKey compares the properties with the table.
 func TestSchemaHasEveryKey(t *testing.T) {
-	var s jsonschema.Schema
-	if err := json.Unmarshal(Schema(), &s); err != nil {
-		t.Fatal(err)
-	}
-	if got, want := slices.Sorted(maps.Keys(s.Properties)), slices.Sorted(slices.Values(vocabulary().names())); !slices.Equal(got, want) {
-		t.Errorf("got %v, want %v", got, want)
-	}
-	if s.Schema != "https://json-schema.org/draft/2020-12/schema" {
-		t.Errorf("the schema is of %q", s.Schema)
-	}
-	text := string(Schema())
-	for path, k := range allKeys() {
-		named := strings.Contains(text, `"`+k.name+`": {`)
-		if k.name != "*" && k.name != "[]" && !k.planned && !k.parent.planned && !named {
-			t.Errorf("%s is not in the schema", path)
+	for _, root := range []*key{vocabulary(), vocabularyOf(every())} {
+		text := schemaFor(root)
+		var s jsonschema.Schema
+		if err := json.Unmarshal(text, &s); err != nil {
+			t.Fatal(err)
+		}
+		if got, want := slices.Sorted(maps.Keys(s.Properties)), slices.Sorted(slices.Values(root.names())); !slices.Equal(got, want) {
+			t.Errorf("got %v, want %v", got, want)
+		}
+		if s.Schema != "https://json-schema.org/draft/2020-12/schema" {
+			t.Errorf("the schema is of %q", s.Schema)
+		}
+		for path, k := range allKeys(root) {
+			named := strings.Contains(string(text), `"`+k.name+`": {`)
+			if k.name != "*" && k.name != "[]" && !k.planned && !named {
+				t.Errorf("%s is not in the schema", path)
+			}
 		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"unicode/utf8"
 )
 
 // The limits of what is read.
@@ -23,15 +24,21 @@ const (
 
 // source is one file of a configuration.
 type source struct {
-	name  string // as it is shown: the main file as given, includes relative to the same place
-	dir   string // what relative paths in it are relative to
-	order int    // position among the files, from 0
-	lines []string
+	name   string // as it is shown: the main file as given, includes relative to the same place
+	dir    string // what relative paths in it are relative to
+	order  int    // position among the files, from 0
+	lines  []string
+	widths []int // of the lines, in characters: counting them for every token would be quadratic
 }
 
 func newSource(name string, order int, data []byte) *source {
 	text := strings.ToValidUTF8(string(data), "\uFFFD")
-	return &source{name: name, dir: filepath.Dir(name), order: order, lines: strings.Split(text, "\n")}
+	s := &source{name: name, dir: filepath.Dir(name), order: order, lines: strings.Split(text, "\n")}
+	s.widths = make([]int, len(s.lines))
+	for i, line := range s.lines {
+		s.widths[i] = utf8.RuneCountInString(line)
+	}
+	return s
 }
 
 // span is a place in a source. A zero source means that there is none.

@@ -121,7 +121,7 @@ func (s *source) spanAt(t *token.Token) span {
 		return span{s, 1, 1, 1}
 	}
 	line := min(max(t.Position.Line, 1), len(s.lines))
-	length := len([]rune(s.lines[line-1]))
+	length := s.widths[line-1]
 	column := min(max(t.Position.Column, 1), length+1)
 	width := len([]rune(t.Value))
 	if quotedToken(t) {

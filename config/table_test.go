@@ -11,8 +11,8 @@ import (
 	"github.com/goccy/go-yaml"
 )
 
-// allKeys lists the rows of the vocabulary by path.
-func allKeys() map[string]*key {
+// allKeys lists the rows of a vocabulary by path.
+func allKeys(root *key) map[string]*key {
 	all := map[string]*key{}
 	var visit func(k *key)
 	visit = func(k *key) {
@@ -24,7 +24,7 @@ func allKeys() map[string]*key {
 			visit(k.item)
 		}
 	}
-	visit(vocabulary())
+	visit(root)
 	delete(all, "")
 	return all
 }
@@ -40,9 +40,10 @@ func TestVocabularyIsComplete(t *testing.T) {
 	if err := yaml.Unmarshal(data, &doc); err != nil {
 		t.Fatal(err)
 	}
-	keys := allKeys()
+	root := vocabularyOf(every())
+	keys := allKeys(root)
 	seen := map[string]bool{}
-	walkVocabulary(doc, vocabulary(), func(path string, k *key) {
+	walkVocabulary(doc, root, func(path string, k *key) {
 		if k == nil {
 			t.Errorf("%s is in the specification and not in the table", path)
 			return
@@ -89,7 +90,7 @@ func walkVocabulary(doc map[string]any, k *key, visit func(path string, k *key))
 
 // TestEveryRowIsDocumented wants words, and something to fall back on, in every row.
 func TestEveryRowIsDocumented(t *testing.T) {
-	for path, k := range allKeys() {
+	for path, k := range allKeys(vocabularyOf(every())) {
 		if k.doc == "" || !strings.HasSuffix(k.doc, ".") {
 			t.Errorf("%s: %q is not a sentence", path, k.doc)
 		}
@@ -106,7 +107,7 @@ func TestEveryRowIsDocumented(t *testing.T) {
 	}
 }
 
-// full is a configuration that has every supported key, none with its default.
+// full is a configuration that has every key of any feature, none with its default.
 func full(t *testing.T) []byte {
 	t.Helper()
 	data, err := os.ReadFile("testdata/good/full.yaml")
@@ -118,7 +119,7 @@ func full(t *testing.T) []byte {
 
 // TestEveryFieldIsReachable loads a file with every key and finds no field of the result empty.
 func TestEveryFieldIsReachable(t *testing.T) {
-	c, report := LoadBytes("testdata/good/full.yaml", full(t))
+	c, report := LoadBytes("testdata/good/full.yaml", full(t), withFeatures(every()))
 	if err := report.Err(); err != nil {
 		t.Fatal(err)
 	}
@@ -138,6 +139,7 @@ func collect(v reflect.Value, path string, filled map[string]bool) {
 	}
 	switch {
 	case v.Kind() == reflect.Pointer && !v.IsNil():
+		filled[path] = true
 		collect(v.Elem(), path, filled)
 	case v.Kind() == reflect.Map && v.Len() > 0:
 		for _, k := range v.MapKeys() {
@@ -158,7 +160,7 @@ func collect(v reflect.Value, path string, filled map[string]bool) {
 
 // TestNoKeyIsIgnored takes each key out of the full file and wants another configuration.
 func TestNoKeyIsIgnored(t *testing.T) {
-	base, report := LoadBytes("testdata/good/full.yaml", full(t))
+	base, report := LoadBytes("testdata/good/full.yaml", full(t), withFeatures(every()))
 	if err := report.Err(); err != nil {
 		t.Fatal(err)
 	}
@@ -166,14 +168,14 @@ func TestNoKeyIsIgnored(t *testing.T) {
 	if err := yaml.Unmarshal(full(t), &doc); err != nil {
 		t.Fatal(err)
 	}
-	seen := map[string]bool{}
-	walkVocabulary(doc, vocabulary(), func(path string, k *key) {
+	root, seen := vocabularyOf(every()), map[string]bool{}
+	walkVocabulary(doc, root, func(path string, k *key) {
 		if k == nil {
 			t.Fatalf("%s is not in the table", path)
 		}
 		seen[k.path] = true
 	})
-	for path, k := range allKeys() {
+	for path, k := range allKeys(root) {
 		if !k.planned && !strings.HasSuffix(path, "*") && !strings.HasSuffix(path, "[]") && !seen[path] && !k.parent.planned {
 			t.Errorf("testdata/good/full.yaml lacks %s", path)
 		}
@@ -185,7 +187,7 @@ func TestNoKeyIsIgnored(t *testing.T) {
 			continue
 		}
 		without := slices.Concat(lines[:i], lines[i+1:])
-		c, report := LoadBytes("testdata/good/full.yaml", []byte(strings.Join(without, "\n")))
+		c, report := LoadBytes("testdata/good/full.yaml", []byte(strings.Join(without, "\n")), withFeatures(every()))
 		if report.Err() != nil {
 			continue // a required key: it is not ignored
 		}
@@ -242,8 +244,8 @@ pools: { app: { backends: ["10.0.0.11:8080", "[::1]:80"] } }
 		{"addresses", l.Addresses, []string{":8080"}},
 		{"forwarded", l.Forwarded, Forwarded{Mode: ForwardedAppend}},
 		{"keepalive", l.KeepaliveRequests, 0},
-		{"client time-outs", l.Timeouts, ClientTimeouts{10 * second, 30 * second, 75 * second, 60 * second}},
-		{"client limits", l.Limits, ListenerLimits{64 << 10, 128, 16 << 10, 0, 0}},
+		{"client time-outs", l.Timeouts, ClientTimeouts{10 * second, 30 * second, 75 * second, 60 * second, 5 * second}},
+		{"client limits", l.Limits, ListenerLimits{64 << 10, 128, 16 << 10, 0, 0, 0, 0, 0}},
 		{"protocol", p.Protocol, HTTP},
 		{"algorithm", p.Algorithm, WeightedRoundRobin},
 		{"hash", p.Hash, Hash{true, 0, 1, 3}},
@@ -252,7 +254,7 @@ pools: { app: { backends: ["10.0.0.11:8080", "[::1]:80"] } }
 		{"min healthy", p.MinHealthy, 0},
 		{"retries", p.Retries, Retries{2, []RetryOn{RetryConnectFailure, RetryReset}, 0.2}},
 		{"tls", p.TLS, BackendTLS{Verify: true}},
-		{"pool time-outs", p.Timeouts, BackendTimeouts{5 * second, 5 * second, 5 * second, 60 * second, 60 * second, 60 * second}},
+		{"pool time-outs", p.Timeouts, BackendTimeouts{5 * second, 5 * second, 5 * second, 60 * second, 60 * second, 60 * second, time.Hour, 30 * second}},
 		{"pool limits", p.Limits, PoolLimits{64 << 10}},
 		{"health", *p.Health, HealthCheck{
 			Protocol: TCP, Interval: 5 * second, Timeout: 2 * second, Rise: 2, Fall: 3, Initial: InitialChecking,

@@ -77,20 +77,15 @@ type Listener struct {
 	Pool      string   // default pool; empty only if there are routes
 	Routes    []Route
 	Forwarded Forwarded
+	TLS       *ListenerTLS // of https listeners; nil of others
+	Access    Access
+	RateLimit RateLimit
 
-	KeepaliveRequests int // requests served on one connection; 0: unlimited
+	RequestID         bool           // every request gets an id
+	ErrorPages        map[int]string // files with the bodies of responses of weir's own, by status; may be nil
+	KeepaliveRequests int            // requests served on one connection; 0: unlimited
 	Timeouts          ClientTimeouts
 	Limits            ListenerLimits
-}
-
-// Route sends the requests that it matches to a pool. An empty matcher matches everything.
-type Route struct {
-	Origin     Origin
-	Host       string   // exact, or *.suffix, lower case, without port
-	Path       string   // exact
-	PathPrefix string   // on segment boundaries
-	Methods    []string // any of these
-	Pool       string
 }
 
 // Forwarded says whose X-Forwarded-* fields are believed.
@@ -116,6 +111,7 @@ type ClientTimeouts struct {
 	BodyIdle  time.Duration // between two parts of a request body; 408
 	Idle      time.Duration // between requests
 	WriteIdle time.Duration // without progress while sending a response
+	TLS       time.Duration // TLS handshake
 }
 
 // ListenerLimits bound what a client may send. 0 means no bound.
@@ -125,6 +121,9 @@ type ListenerLimits struct {
 	MaxTarget      int   // bytes of the request target; 414
 	MaxBody        int64 // bytes of the request body; 413
 	MaxConnections int   // concurrent client connections
+	NewConnections int   // client connections accepted in a second
+	PerClient      int   // concurrent connections of one client address
+	MinBodyRate    int64 // bytes of a request body in a second
 }
 
 // Algorithm decides who gets the next flow.
@@ -156,7 +155,9 @@ type Pool struct {
 	Health     *HealthCheck // nil: backends are up at once
 	Timeouts   BackendTimeouts
 	Limits     PoolLimits
-	Backends   []*Backend // in the order of the file; names are unique
+	// Persistence keeps clients on their backends; nil: it does not.
+	Persistence *Persistence
+	Backends    []*Backend // in the order of the file; names are unique
 }
 
 // Hash tunes the hashing algorithms.
@@ -180,6 +181,10 @@ type RetryOn string
 const (
 	RetryConnectFailure RetryOn = "connect_failure"
 	RetryReset          RetryOn = "reset"
+	RetryTimeout        RetryOn = "timeout" // no first byte within BackendTimeouts.Response
+	Retry502            RetryOn = "502"     // the status of the response
+	Retry503            RetryOn = "503"
+	Retry504            RetryOn = "504"
 )
 
 // Retries says when and how often another backend is tried.
@@ -206,6 +211,8 @@ type BackendTimeouts struct {
 	Response  time.Duration // from the end of the request to the first byte of the response; 504
 	Idle      time.Duration // between two parts of a response body
 	Keepalive time.Duration // an unused connection is kept this long
+	Tunnel    time.Duration // without data in either direction of an upgraded connection
+	HalfClose time.Duration // from the end of one direction of an upgraded connection to that of the other
 }
 
 // PoolLimits bound what a backend may send. 0 means no bound.
@@ -274,7 +281,7 @@ type HealthCheck struct {
 	TLS BackendTLS
 }
 
-// Header is one field of a probe.
+// Header is one field of a message.
 type Header struct{ Name, Value string }
 
 // Expect is what a TCP probe wants to read: a regular expression or literal bytes.

@@ -206,6 +206,18 @@ func exampleOf(k *key) string {
 		return `["10.0.0.11:8080"]`
 	case k.kind == kindReference:
 		return "the name of a pool"
+	case k.kind == kindInt:
+		return k.min
+	case k.kind == kindList:
+		return "[" + exampleOf(k.item) + "]"
+	case k.kind == kindObject:
+		var parts []string
+		for _, c := range k.children {
+			if c.required {
+				parts = append(parts, c.name+": "+exampleOf(c))
+			}
+		}
+		return "{ " + strings.Join(parts, ", ") + " }"
 	}
 	return kinds[k.kind].example
 }

@@ -57,13 +57,18 @@ func checkStyle(n ast.Node, k *key, text expansion) *problem {
 	if text.changed {
 		return nil
 	}
+	_, truth := n.(*ast.BoolNode)
 	switch k.kind {
 	case kindInt, kindFloat, kindBool:
 		if isString(n) && quotedToken(n.GetToken()) {
 			return &problem{fmt.Sprintf("%s is a text, not %s", quote(text.text), kinds[k.kind].name), "remove the quotes"}
 		}
-	case kindText, kindReference, kindEnum, kindFile, kindOutput, kindPayload, kindExpect, kindRegexp, kindHost, kindHostPort, kindHostPattern:
-		if _, ok := n.(*ast.BoolNode); ok {
+	case kindEnum:
+		if truth {
+			return &problem{text.text + " is a truth value, not a word", "allowed: " + strings.Join(k.enum, ", ")}
+		}
+	case kindText, kindReference, kindFile, kindOutput, kindPayload, kindExpect, kindRegexp, kindPattern, kindBody, kindCookieName, kindFieldName, kindHost, kindHostPort, kindHostPattern:
+		if truth {
 			return &problem{text.text + " is a truth value, not " + kinds[k.kind].name, fmt.Sprintf("write it in quotes: %q", text.text)}
 		}
 	}
