@@ -11,11 +11,12 @@
 // literal or localhost: a page of another origin, whose name was rebound to this address, is refused.
 // Profiles (/debug/pprof) show memory, so they are on the socket only.
 //
-// The path through it: New takes the options; Start binds socket.go's listeners and serves; each
+// The path through it: New takes the options; Bind claims socket.go's listeners and Serve answers; each
 // request passes guard.go (Host, method, size) and the table of routes.go; status.go, ready.go and
 // probes.go build the documents from immutable snapshots; problem.go writes what went wrong. Close
 // stops accepting, waits for answers under way, removes the socket and returns after every goroutine
 // of the server has ended.
 //
-// All methods of Server may be called from any goroutine; Start once, Close any number of times.
+// All methods of Server may be called from any goroutine; Bind and Serve once, by one goroutine,
+// Close any number of times after them.
 package api

@@ -102,9 +102,10 @@ func start(t *testing.T, change func(*Options)) *Server {
 		change(&o)
 	}
 	s := New(o)
-	if err := s.Start(); err != nil {
+	if err := s.Bind(); err != nil {
 		t.Fatal(err)
 	}
+	s.Serve()
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()

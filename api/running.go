@@ -9,7 +9,7 @@ import (
 )
 
 // Running is the data plane as the admin server sees it. Both methods are called from any goroutine,
-// at any time between Start and Close, and must not block.
+// at any time between Serve and Close, and must not block.
 type Running interface {
 	Process() Process
 	// Pools lists the pools in service, in order of name.

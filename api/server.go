@@ -42,6 +42,7 @@ type Options struct {
 type Server struct {
 	options Options
 	doors   []*door
+	serving bool // Serve was called
 	served  sync.WaitGroup
 	close   sync.Once
 	closed  error
@@ -57,9 +58,9 @@ type door struct {
 // New returns a Server that is not started.
 func New(o Options) *Server { return &Server{options: o} }
 
-// Start binds the socket and the TCP address and serves them until Close. If one of them cannot be
-// bound, it closes what it has and says which.
-func (s *Server) Start() error {
+// Bind claims the socket and the TCP address. Clients may connect from then on; they are answered after
+// Serve. If one of the two cannot be bound, it closes what it has and says which.
+func (s *Server) Bind() error {
 	if s.options.Socket != "" {
 		l, err := listenSocket(s.options.Socket)
 		if err != nil {
@@ -74,10 +75,15 @@ func (s *Server) Start() error {
 		}
 		s.add("address", l, false)
 	}
+	return nil
+}
+
+// Serve answers on what Bind has bound, until Close.
+func (s *Server) Serve() {
+	s.serving = true
 	for _, d := range s.doors {
 		s.served.Go(func() { s.serve(d) })
 	}
-	return nil
 }
 
 // Addr is where the TCP address is bound; empty: there is none.
@@ -94,6 +100,10 @@ func (s *Server) Addr() string {
 // returns when every goroutine of the server has ended. Later calls return what the first did.
 func (s *Server) Close(ctx context.Context) error {
 	s.close.Do(func() {
+		if !s.serving {
+			s.closed = s.closeListeners()
+			return
+		}
 		for _, d := range s.doors {
 			if err := d.server.Shutdown(ctx); err != nil {
 				s.closed = errors.Join(s.closed, fmt.Errorf("admin %s: %w", d.name, err), d.server.Close())
@@ -129,7 +139,7 @@ func (s *Server) serve(d *door) {
 	}
 }
 
-// closeListeners closes what Start bound before it failed.
+// closeListeners closes what was bound and is not served.
 func (s *Server) closeListeners() error {
 	var err error
 	for _, d := range s.doors {

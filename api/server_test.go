@@ -119,7 +119,7 @@ func TestLocalHost(t *testing.T) {
 	}
 }
 
-func TestStartFailsWhole(t *testing.T) {
+func TestBindFailsWhole(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -128,7 +128,7 @@ func TestStartFailsWhole(t *testing.T) {
 	running, checks := healthy()
 	path := filepath.Join(t.TempDir(), "admin.sock")
 	s := New(Options{Running: running, Checks: checks, Socket: path, Listen: taken.Addr().String(), Log: quiet()})
-	if err := s.Start(); err == nil || !strings.Contains(err.Error(), "admin.listen") {
+	if err := s.Bind(); err == nil || !strings.Contains(err.Error(), "admin.listen") {
 		t.Fatalf("got %v, want an error that names admin.listen", err)
 	}
 	if _, err := os.Lstat(path); !os.IsNotExist(err) {
@@ -136,6 +136,28 @@ func TestStartFailsWhole(t *testing.T) {
 	}
 	if err := s.Close(context.Background()); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestCloseUnserved: what was bound and never served is given back.
+func TestCloseUnserved(t *testing.T) {
+	running, checks := healthy()
+	path := filepath.Join(t.TempDir(), "admin.sock")
+	s := New(Options{Running: running, Checks: checks, Socket: path, Listen: "127.0.0.1:0", Log: quiet()})
+	if err := s.Bind(); err != nil {
+		t.Fatal(err)
+	}
+	address := s.Addr()
+	for range 2 {
+		if err := s.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+	}
+	if _, err := os.Lstat(path); !os.IsNotExist(err) {
+		t.Errorf("the socket is left behind: %v", err)
+	}
+	if c, err := net.Dial("tcp", address); err == nil {
+		t.Errorf("somebody still listens on %s: %v", address, c.Close())
 	}
 }
 
@@ -159,9 +181,10 @@ func TestCloseWaits(t *testing.T) {
 					}
 					_, _ = w.Write([]byte("done"))
 				})})
-			if err := s.Start(); err != nil {
+			if err := s.Bind(); err != nil {
 				t.Fatal(err)
 			}
+			s.Serve()
 			answered := make(chan error, 1)
 			go func() {
 				response, err := overSocket(s.options.Socket).Get("http://localhost/metrics")

@@ -19,6 +19,9 @@ const (
 	maxSocketPath = 107
 	// staleTimeout bounds the question whether somebody answers on an existing socket.
 	staleTimeout = time.Second
+	// lockTimeout bounds the wait for another process that claims a socket in the same directory.
+	lockTimeout = 5 * time.Second
+	lockPause   = 10 * time.Millisecond
 )
 
 // socket is a bound unix socket that removes its file at close, unless the file is another's by then.
@@ -37,6 +40,18 @@ func listenSocket(path string) (*socket, error) {
 	if err := os.MkdirAll(filepath.Dir(path), directoryMode); err != nil {
 		return nil, fmt.Errorf("admin.socket: %w", err)
 	}
+	// Of two processes that find a socket of a dead one, the second would remove what the first has just
+	// bound; with the directory locked it finds somebody listening.
+	locked, err := lockDirectory(filepath.Dir(path))
+	if err != nil {
+		return nil, fmt.Errorf("admin.socket: %w", err)
+	}
+	defer locked.Close() // read only: nothing can be lost
+	return replaceSocket(path)
+}
+
+// replaceSocket binds path in the place of what a dead process left behind.
+func replaceSocket(path string) (*socket, error) {
 	if err := removeStale(path); err != nil {
 		return nil, err
 	}
@@ -60,6 +75,27 @@ func listenSocket(path string) (*socket, error) {
 		return nil, errors.Join(fmt.Errorf("admin.socket: %w", err), l.Close(), os.Remove(path))
 	}
 	return s, nil
+}
+
+// lockDirectory waits until this process alone claims sockets in a directory. Closing
+// the file gives the lock back.
+func lockDirectory(path string) (*os.File, error) {
+	directory, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	for deadline := time.Now().Add(lockTimeout); ; time.Sleep(lockPause) {
+		err = syscall.Flock(int(directory.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		switch {
+		case err == nil:
+			return directory, nil
+		case errors.Is(err, syscall.EINTR):
+		case !errors.Is(err, syscall.EWOULDBLOCK):
+			return nil, errors.Join(fmt.Errorf("lock %s: %w", path, err), directory.Close())
+		case time.Now().After(deadline):
+			return nil, errors.Join(fmt.Errorf("another process has locked %s for longer than %s: choose another directory", path, lockTimeout), directory.Close())
+		}
+	}
 }
 
 // claim sets the mode and remembers the file.

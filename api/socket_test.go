@@ -1,11 +1,13 @@
 package api
 
 import (
+	"errors"
 	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -59,6 +61,47 @@ func TestSocketReplacesStale(t *testing.T) {
 	}
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestSocketOneWins: of many that find the socket of a dead process, one gets it, and clients reach that one.
+func TestSocketOneWins(t *testing.T) {
+	for range 20 {
+		path := filepath.Join(t.TempDir(), "s")
+		dead, err := net.Listen("unix", path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		dead.(*net.UnixListener).SetUnlinkOnClose(false)
+		if err := dead.Close(); err != nil {
+			t.Fatal(err)
+		}
+		won := make(chan *socket, 8)
+		var all sync.WaitGroup
+		begin := make(chan struct{})
+		for range cap(won) {
+			all.Go(func() {
+				<-begin
+				s, err := listenSocket(path)
+				if err == nil {
+					won <- s
+				} else if !strings.Contains(err.Error(), "in use by a running process") {
+					t.Error(err)
+				}
+			})
+		}
+		close(begin)
+		all.Wait()
+		if len(won) != 1 {
+			t.Fatalf("%d have bound the socket, want 1", len(won))
+		}
+		c, err := net.Dial("unix", path)
+		if err != nil {
+			t.Fatalf("nobody can reach the one that won: %v", err)
+		}
+		if err := errors.Join(c.Close(), (<-won).Close()); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 
