@@ -4,6 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
+	"slices"
+	"strings"
 	"syscall"
 
 	"go.uber.org/zap/zapcore"
@@ -11,14 +14,32 @@ import (
 	"weir/config"
 )
 
-// needsRestart lists the settings that a reload reads and cannot put in force.
-func needsRestart(old, c *config.Config) (lines []string) {
-	if old.Admin != c.Admin {
-		lines = append(lines, "admin changed; it takes effect at the next start")
+// fixed is the settings that a process keeps from its start to its end.
+type fixed struct {
+	socket, listen string
+	format         string
+	access         config.AccessLog
+}
+
+// fixedBy reads them from a configuration. Its paths must be absolute, so that equal ones are the same.
+func fixedBy(c *config.Config) fixed {
+	return fixed{c.Admin.Socket, c.Admin.Listen, c.Log.Format, c.Log.Access}
+}
+
+// differences lists what c says otherwise.
+func (f fixed) differences(c *config.Config) (lines []string) {
+	wanted := fixedBy(c)
+	differs := func(name, running, wanted string) {
+		if running != wanted {
+			lines = append(lines, fmt.Sprintf("%s is %q in the configuration and %q in this process; it takes effect at the next start", name, wanted, running))
+		}
 	}
-	if old.Log.Format != c.Log.Format || old.Log.Access != c.Log.Access {
-		lines = append(lines, "log.format or log.access changed; they take effect at the next start")
-	}
+	differs("admin.socket", f.socket, wanted.socket)
+	differs("admin.listen", f.listen, wanted.listen)
+	differs("log.format", f.format, wanted.format)
+	differs("log.access.output", f.access.Output, wanted.access.Output)
+	differs("log.access.format", f.access.Format, wanted.access.Format)
+	differs("log.access.sample", fmt.Sprint(f.access.Sample), fmt.Sprint(wanted.access.Sample))
 	return lines
 }
 
@@ -26,10 +47,39 @@ func needsRestart(old, c *config.Config) (lines []string) {
 func warnings(r config.Report) (lines []string) {
 	for _, d := range r.Diagnostics {
 		if d.Severity == config.Warning {
-			lines = append(lines, fmt.Sprintf("%s: %s; %s", d.Place, d.Message, d.Hint))
+			lines = append(lines, sentence(d))
 		}
 	}
 	return lines
+}
+
+// invalid is what is wrong with a configuration, a line each; nil: nothing.
+func invalid(r config.Report) error {
+	if r.Errors() == 0 {
+		return nil
+	}
+	var lines []string
+	for _, d := range r.Diagnostics {
+		if d.Severity == config.Error {
+			lines = append(lines, sentence(d))
+		}
+	}
+	return &invalidConfig{strings.Join(lines, "\n")}
+}
+
+// invalidConfig is config.ErrInvalid in the words of a report.
+type invalidConfig struct{ text string }
+
+func (e *invalidConfig) Error() string { return e.text }
+func (e *invalidConfig) Unwrap() error { return config.ErrInvalid }
+
+// sentence is a diagnostic in one line. A message about a file as a whole names it itself.
+func sentence(d config.Diagnostic) string {
+	text := d.Message + "; " + d.Hint
+	if at := d.Place.String(); !strings.HasPrefix(d.Message, at) {
+		text = at + ": " + text
+	}
+	return text
 }
 
 // levelOf is the level of the process log. The configuration was validated, so the word is one of zap's.
@@ -41,25 +91,37 @@ func levelOf(l config.Log) zapcore.Level {
 	return level
 }
 
-// explainBind adds what to do to the usual errors of binding an address.
+// explainBind adds what to do to the usual errors of binding an address, each of those that were joined.
 func explainBind(err error) error {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		all := slices.Clone(joined.Unwrap())
+		for i, e := range all {
+			all[i] = explainBind(e)
+		}
+		return errors.Join(all...)
+	}
 	switch {
 	case errors.Is(err, syscall.EACCES):
 		return fmt.Errorf("%w — give the binary CAP_NET_BIND_SERVICE, run as root, or use a port of 1024 or above", err)
 	case errors.Is(err, syscall.EADDRINUSE):
-		return fmt.Errorf("%w — %s has the address; stop it or choose another port", err, ownerOf(err))
+		return fmt.Errorf("%w — %s", err, explainTaken(err))
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
 		return fmt.Errorf("%w — this machine has no such address; use one of its own, or :PORT for all", err)
 	}
 	return err
 }
 
-// ownerOf names the process in the way of a bind.
-func ownerOf(err error) string {
+// explainTaken says who is in the way of a bind and what to do about it.
+func explainTaken(err error) string {
+	var who holder
 	if op, ok := errors.AsType[*net.OpError](err); ok {
-		if who := owner(op.Addr); who != "" {
-			return who
-		}
+		who = owner(op.Addr)
 	}
-	return "another process ('ss -ltnp' shows which)"
+	switch who.pid {
+	case 0:
+		return "another process ('ss -ltnp' shows which) has the address; stop it or choose another port"
+	case os.Getpid():
+		return "this very process listens on that port: while it runs, a listener cannot be renamed, or moved to another address of its port; use another port, or restart weir"
+	}
+	return who.String() + " has the address; stop it or choose another port"
 }

@@ -20,9 +20,12 @@ import (
 // adminGrace is how long answers of the admin server under way may take at the end.
 const adminGrace = 2 * time.Second
 
+// closingTime is how long the data plane takes at most to close connections that are idle.
+const closingTime = 100 * time.Millisecond
+
 // daemonOptions is what a daemon is started with.
 type daemonOptions struct {
-	file     string    // configuration, read again at a reload
+	file     string    // configuration, read again at a reload; absolute
 	stderr   io.Writer // the process log goes there
 	warnings []string  // about the configuration; logged
 	newPlane func(planeOptions) (plane, error)
@@ -40,6 +43,7 @@ type inForce struct {
 type daemon struct {
 	options  daemonOptions
 	started  time.Time
+	fixed    fixed // until the end
 	log      *zap.Logger
 	level    zap.AtomicLevel
 	registry *telemetry.Registry
@@ -55,11 +59,11 @@ type daemon struct {
 
 var _ api.Running = (*daemon)(nil)
 
-// startDaemon brings c into force: listeners first, the admin server after them. Listeners are bound
-// exclusively, so of two processes started at once only one comes to replacing the socket. On an
-// error everything that was started has ended.
+// startDaemon brings c into force. What only one process can have is claimed first: the admin socket and
+// address, then the listeners. So a process that is in another's way ends before it has taken a client.
+// On an error everything that was started has ended.
 func startDaemon(ctx context.Context, c *config.Config, o daemonOptions) (*daemon, error) {
-	d := &daemon{options: o, started: time.Now()}
+	d := &daemon{options: o, started: time.Now(), fixed: fixedBy(c)}
 	d.log, d.level = telemetry.NewLogger(c.Log, o.stderr)
 	d.registry = telemetry.New(telemetry.Options{
 		Version: version, Commit: commit, Pools: d.pools, Overdue: d.overdue, Log: d.log,
@@ -74,16 +78,17 @@ func startDaemon(ctx context.Context, c *config.Config, o daemonOptions) (*daemo
 		return nil, errors.Join(err, d.access.Close())
 	}
 	d.admin = d.newAdmin(c)
+	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), adminGrace)
+	defer cancel()
+	if err := d.admin.Bind(); err != nil {
+		return nil, errors.Join(explainBind(err), d.plane.Shutdown(stop), d.access.Close())
+	}
 	if err := d.plane.Start(ctx); err != nil {
-		return nil, errors.Join(explainBind(err), d.access.Close())
+		return nil, errors.Join(explainBind(err), d.admin.Close(stop), d.access.Close())
 	}
 	d.bound.Store(true)
 	d.publish(c, 1)
-	if err := d.admin.Start(); err != nil {
-		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), adminGrace)
-		defer cancel()
-		return nil, errors.Join(explainBind(err), d.plane.Shutdown(stop), d.access.Close())
-	}
+	d.admin.Serve()
 	d.announce(c)
 	return d, nil
 }
@@ -110,8 +115,12 @@ func (d *daemon) announce(c *config.Config) {
 		d.log.Warn("configuration", zap.String("warning", w))
 	}
 	for _, l := range d.plane.Listeners() {
+		pool := zap.Skip() // a listener with routes alone has no pool of its own
+		if l.Pool != "" {
+			pool = zap.String("pool", l.Pool)
+		}
 		d.log.Info("listening", zap.String("listener", l.Name), zap.String("protocol", l.Protocol),
-			zap.Strings("addresses", l.Addresses), zap.String("pool", l.Pool))
+			zap.Strings("addresses", l.Addresses), pool)
 	}
 	d.log.Info("started", zap.String("version", version), zap.String("config", d.options.file),
 		zap.String("sha256", c.Digest), zap.Int("listeners", len(c.Listeners)), zap.Int("pools", len(c.Pools)),
@@ -128,7 +137,7 @@ func (d *daemon) Reload(context.Context) (api.Reloaded, error) {
 	}
 	old := d.current.Load()
 	c, report := config.Load(d.options.file, config.CheckFiles())
-	err := report.Err()
+	err := invalid(report)
 	summary := ""
 	if err == nil {
 		summary, err = d.plane.Apply(c)
@@ -142,7 +151,7 @@ func (d *daemon) Reload(context.Context) (api.Reloaded, error) {
 	d.level.SetLevel(levelOf(c.Log))
 	d.publish(c, old.generation+1)
 	done := api.Reloaded{Generation: old.generation + 1, Summary: summary, Warnings: warnings(report)}
-	done.Warnings = append(done.Warnings, needsRestart(old.config, c)...)
+	done.Warnings = append(done.Warnings, d.fixed.differences(c)...)
 	d.log.Info("reloaded", zap.Uint64("generation", done.Generation), zap.String("sha256", c.Digest),
 		zap.String("changes", summary), zap.Strings("warnings", done.Warnings))
 	return done, nil
@@ -168,13 +177,60 @@ func (d *daemon) Stop(ctx context.Context) error {
 	d.reloading.Lock()
 	//lint:ignore SA2001 the lock is a barrier: what it guards is the time before it
 	d.reloading.Unlock()
-	err := d.plane.Shutdown(ctx)
+	err := d.finish(ctx)
 	// The admin server goes last, so that the drain can be watched.
 	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), adminGrace)
 	defer cancel()
-	err = errors.Join(err, d.admin.Close(bounded), d.access.Close())
+	if err := d.admin.Close(bounded); err != nil {
+		d.log.Warn("answers of the admin server were cut", zap.Error(err))
+	}
+	err = errors.Join(err, d.access.Close())
 	d.log.Info("stopped", zap.Duration("uptime", time.Since(d.started)))
 	return err
+}
+
+// finish shuts the data plane down. What is in flight when ctx ends is cut, which is as asked and so no
+// error; it is counted and logged.
+func (d *daemon) finish(ctx context.Context) error {
+	work, cut := context.WithCancel(context.WithoutCancel(ctx))
+	defer cut()
+	ended := make(chan error, 1)
+	go func() { ended <- d.plane.Shutdown(work) }()
+	select {
+	case err := <-ended:
+		return err
+	case <-ctx.Done():
+	}
+	// When ctx has ended early, idle connections are still being closed, which cuts nothing.
+	timer := time.NewTimer(closingTime)
+	defer timer.Stop()
+	select {
+	case err := <-ended:
+		return err
+	case <-timer.C:
+	}
+	left := d.inFlight()
+	cut()
+	err := <-ended
+	if errors.Is(err, context.Canceled) {
+		d.log.Warn("work in flight was cut", left...)
+		return nil
+	}
+	return err
+}
+
+// inFlight says how many clients are connected and how many of their requests are with a backend.
+func (d *daemon) inFlight() []zap.Field {
+	var connections, requests int64
+	for _, l := range d.plane.Listeners() {
+		connections += l.Active
+	}
+	for _, p := range d.plane.Pools() {
+		for _, m := range p.Snapshot().Members() {
+			requests += m.Backend.Active()
+		}
+	}
+	return []zap.Field{zap.Int64("connections", connections), zap.Int64("requests", requests)}
 }
 
 // Process is the state of the process.

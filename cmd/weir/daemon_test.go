@@ -32,6 +32,7 @@ type fakePlane struct {
 
 	mu      sync.Mutex
 	applied []*config.Config
+	started bool
 	stopped bool
 }
 
@@ -42,7 +43,10 @@ func newFakePlane() *fakePlane {
 		pool: balancer.NewPool(c, balancer.Options{}, time.Now())}
 }
 
-func (f *fakePlane) Start(context.Context) error { return f.startErr }
+func (f *fakePlane) Start(context.Context) error {
+	f.started = true
+	return f.startErr
+}
 
 func (f *fakePlane) Apply(c *config.Config) (string, error) {
 	f.mu.Lock()
@@ -177,7 +181,7 @@ func TestReload(t *testing.T) {
 	if code != 0 || !strings.HasPrefix(stdout, "reloaded generation 2 in ") || !strings.HasSuffix(stdout, ": 1 backend added\n") {
 		t.Errorf("got %d %q %q", code, stdout, stderr)
 	}
-	if !strings.Contains(stderr, "next start") {
+	if want := `log.format is "console" in the configuration and "json" in this process; it takes effect at the next start`; !strings.Contains(stderr, want) {
 		t.Errorf("stderr %q does not say that log.format needs a restart", stderr)
 	}
 	if got := r.Process(); got.Generation != 2 || got.Digest != r.plane.applied[0].Digest || got.Digest == "" {
@@ -188,6 +192,50 @@ func TestReload(t *testing.T) {
 	}
 	if got := r.level.String(); got != "debug" {
 		t.Errorf("log level: got %s, want debug", got)
+	}
+}
+
+// TestReloadComparesWithTheProcess: what needs a restart is said at every reload until the file says again
+// what runs, and no setting is said to differ for the form of its path.
+func TestReloadComparesWithTheProcess(t *testing.T) {
+	r := startRunning(t, "")
+	relative := strings.Replace(validConfig("admin.sock", ""), "admin.sock }", `admin.sock, listen: "" }`, 1)
+	steps := []struct {
+		text string
+		want []string
+	}{
+		{relative, nil},
+		{validConfig(r.socket, "log: { access: { output: access.log } }\n"), []string{"log.access.output"}},
+		{validConfig(r.socket, "log: { access: { output: access.log } }\n"), []string{"log.access.output"}},
+		{validConfig("other.sock", ""), []string{"admin.socket"}},
+		{validConfig(r.socket, ""), nil},
+	}
+	for i, step := range steps {
+		r.write(t, step.text)
+		done, err := r.Reload(context.Background())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(done.Warnings) != len(step.want) {
+			t.Fatalf("step %d: got %q, want %q", i, done.Warnings, step.want)
+		}
+		for n, want := range step.want {
+			if !strings.HasPrefix(done.Warnings[n], want+" is ") {
+				t.Errorf("step %d: got %q, want it about %s", i, done.Warnings[n], want)
+			}
+		}
+	}
+}
+
+// TestRefusalNamesOnce: a file that cannot be read is named once in a line.
+func TestRefusalNamesOnce(t *testing.T) {
+	r := startRunning(t, "")
+	if err := os.Remove(r.file); err != nil {
+		t.Fatal(err)
+	}
+	_, _, stderr := weir("reload", "--socket", r.socket)
+	if want := "refused: " + r.file + " cannot be read: no such file or directory; "; !strings.Contains(stderr, want) {
+		t.Errorf("got %q, want %q", stderr, want)
 	}
 }
 
@@ -354,6 +402,11 @@ func TestReloadOfBadFile(t *testing.T) {
 // TestSecondTerm: work that never ends is cut at once by a second signal, and the exit is clean.
 func TestSecondTerm(t *testing.T) {
 	r := startRunning(t, "defaults: { timeouts: { grace: 10m } }\n")
+	lease, err := r.plane.pool.Acquire(balancer.Flow{}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lease.Release()
 	r.signals <- syscall.SIGTERM
 	<-r.plane.stopping
 	r.signals <- syscall.SIGHUP
@@ -366,8 +419,28 @@ func TestSecondTerm(t *testing.T) {
 	case <-time.After(20 * time.Second):
 		t.Fatal("the second signal did not end it")
 	}
-	if log := r.log.String(); !strings.Contains(log, "work in flight was cut") {
-		t.Errorf("the log does not say that work was cut: %s", log)
+	log := r.log.String()
+	cut, stopped := strings.Index(log, `"msg":"work in flight was cut","connections":3,"requests":1`), strings.Index(log, `"msg":"stopped"`)
+	if cut < 0 || stopped < cut {
+		t.Errorf("the log does not say that work was cut, before it says stopped: %s", log)
+	}
+	if !strings.Contains(log, `"msg":"stopping","connections":3,"requests":1,"signal":"terminated"`) {
+		t.Errorf("the log does not say what is in flight: %s", log)
+	}
+}
+
+// TestNothingIsCut: when the patience ends early and all that was open was idle, nothing is said to be cut.
+func TestNothingIsCut(t *testing.T) {
+	r := startRunning(t, "defaults: { timeouts: { pre_stop: 10m } }\n")
+	r.signals <- syscall.SIGTERM
+	r.signals <- syscall.SIGTERM
+	<-r.plane.stopping
+	close(r.plane.release)
+	if err := <-r.ended; err != nil {
+		t.Errorf("got %v, want a clean end", err)
+	}
+	if log := r.log.String(); strings.Contains(log, "cut") || !strings.Contains(log, `"msg":"stopped"`) {
+		t.Errorf("got %s", log)
 	}
 }
 
@@ -398,16 +471,23 @@ func TestStartFails(t *testing.T) {
 	if err := os.WriteFile(occupied, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
 	tests := []struct {
 		name, socket string
 		start, build error
 		want         string
-		stopped      bool
+		// A data plane that was started without success has ended itself.
+		started, stopped bool
 	}{
-		{"data plane not built", filepath.Join(dir, "s"), nil, errors.New("no such CA"), "no such CA", false},
-		{"port taken", filepath.Join(dir, "s"), syscall.EADDRINUSE, nil, "stop it or choose another port", false},
-		{"port below 1024", filepath.Join(dir, "s"), syscall.EACCES, nil, "CAP_NET_BIND_SERVICE", false},
-		{"socket", occupied, nil, nil, "is not a socket", true},
+		{"data plane not built", filepath.Join(dir, "s"), nil, errors.New("no such CA"), "no such CA", false, false},
+		{"port taken", filepath.Join(dir, "s"), syscall.EADDRINUSE, nil, "stop it or choose another port", true, false},
+		{"port below 1024", filepath.Join(dir, "s"), syscall.EACCES, nil, "CAP_NET_BIND_SERVICE", true, false},
+		{"socket", occupied, nil, nil, "is not a socket", false, true},
+		{"admin address", filepath.Join(dir, "s") + ", listen: \"" + taken.Addr().String() + "\"", nil, nil, "admin.listen: ", false, true},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -426,8 +506,11 @@ func TestStartFails(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("got %v, want it to contain %q", err, tt.want)
 			}
-			if p.stopped != tt.stopped {
-				t.Errorf("data plane stopped: got %v, want %v", p.stopped, tt.stopped)
+			if p.started != tt.started || p.stopped != tt.stopped {
+				t.Errorf("data plane started %v, stopped %v; want %v, %v", p.started, p.stopped, tt.started, tt.stopped)
+			}
+			if _, err := os.Lstat(filepath.Join(dir, "s")); !os.IsNotExist(err) {
+				t.Errorf("the admin socket is left behind: %v", err)
 			}
 		})
 	}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -27,12 +26,13 @@ pre_stop, then no new connections and up to grace for work in flight; a second o
 	}
 	file := cmd.Flags().StringP("config", "c", defaultConfig, "configuration file")
 	cmd.RunE = verb(func(cmd *cobra.Command, _ []string) error {
-		c, report, err := load(cmd, *file, config.CheckFiles())
+		// Whoever reads a log at night should not have to know where the process was started, and a reload
+		// must find the same paths.
+		path, err := filepath.Abs(*file)
 		if err != nil {
 			return err
 		}
-		// Whoever reads a log at night should not have to know where the process was started.
-		path, err := filepath.Abs(*file)
+		c, report, err := load(cmd, path, config.CheckFiles())
 		if err != nil {
 			return err
 		}
@@ -69,7 +69,7 @@ func (d *daemon) obey(ctx context.Context, signals <-chan os.Signal) error {
 			case syscall.SIGUSR2:
 				d.log.Warn("binary upgrade (USR2) is not supported by this version")
 			default:
-				d.log.Info("stopping", zap.Stringer("signal", s))
+				d.log.Info("stopping", append(d.inFlight(), zap.Stringer("signal", s))...)
 				return d.end(signals)
 			}
 		}
@@ -87,11 +87,6 @@ func (d *daemon) end(signals <-chan os.Signal) error {
 	for {
 		select {
 		case err := <-stopped:
-			// The end itself was as asked, so the exit code is 0.
-			if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
-				d.log.Warn("work in flight was cut", zap.Error(err))
-				return nil
-			}
 			return err
 		case s := <-signals:
 			if s == syscall.SIGTERM || s == syscall.SIGQUIT || s == syscall.SIGINT {
