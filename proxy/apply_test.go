@@ -118,10 +118,10 @@ func TestApplyKeepsIdentity(t *testing.T) {
 			if got := o.Accepted(); got != 1 {
 				t.Errorf("%d connections to the backend, want 1", got)
 			}
+			r.wantOutcomes("ok 2") // which the backend's count precedes
 			if got := r.stats.Backend("app", "b1").Counts().Requests; got != 2 {
 				t.Errorf("%d requests are counted, want 2", got)
 			}
-			r.wantOutcomes("ok 2")
 		})
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"weir/balancer"
 	"weir/config"
 	"weir/healthcheck"
+	"weir/proxy/admit"
 	"weir/proxy/exchange"
 	"weir/proxy/wire"
 	"weir/telemetry"
@@ -50,6 +51,10 @@ type Server struct {
 // New makes a server for o.Config; nothing is bound, probed or started yet but the watcher of
 // client sockets, whose descriptor is all that can fail.
 func New(o Options) (*Server, error) {
+	limit, err := admit.DescriptorLimit()
+	if err != nil {
+		return nil, err
+	}
 	watcher, err := wire.NewWatcher()
 	if err != nil {
 		return nil, err
@@ -58,7 +63,10 @@ func New(o Options) (*Server, error) {
 		log: o.Log, stats: o.Telemetry, config: o.Config,
 		listeners: map[string]*listener{}, retired: map[*listener]struct{}{},
 	}
-	s.engine = &exchange.Engine{Log: o.Log, Telemetry: o.Telemetry, Watcher: watcher, ConnectFailed: s.connectFailed}
+	s.engine = &exchange.Engine{
+		Log: o.Log, Telemetry: o.Telemetry, Watcher: watcher, Descriptors: admit.NewDescriptors(limit),
+		ConnectFailed: s.connectFailed,
+	}
 	if o.AccessLog != nil {
 		s.engine.AccessLog.Store(o.AccessLog)
 	}

@@ -7,10 +7,15 @@ import (
 	"io"
 	"net"
 	"os"
+	"syscall"
 	"time"
 
 	"weir/proxy/wire"
 )
+
+// errDescriptors is returned instead of a connection that the process has no descriptor for. It
+// wraps EMFILE, which is what the kernel would say a little later.
+var errDescriptors = fmt.Errorf("no file descriptor is left: %w", syscall.EMFILE)
 
 // errTLS marks a failed handshake with a backend.
 var errTLS = errors.New("tls handshake")
@@ -95,6 +100,7 @@ func (c *backendConn) close() {
 	} else {
 		_ = c.wire.Close()
 	}
+	c.peer.pool.engine.Descriptors.Leave(1)
 	c.peer.stats.ConnectionClosed()
 }
 

@@ -3,6 +3,9 @@ package exchange
 import (
 	"sync"
 	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
 
 	"weir/proxy/wire"
 	"weir/telemetry"
@@ -16,7 +19,8 @@ type Clients struct {
 	wg     sync.WaitGroup
 
 	draining atomic.Bool
-	stopped  atomic.Bool // what is left is being cut
+	stopped  atomic.Bool  // what is left is being cut
+	rejected atomic.Int64 // when the log last told of connections turned away
 
 	mu    sync.Mutex
 	conns map[*client]struct{}
@@ -39,9 +43,11 @@ func (s *Clients) Count() int { return int(s.count.Load()) }
 func (s *Clients) Serve(conn *wire.Conn) {
 	site := s.site.Load()
 	if n := s.count.Add(1); site.maxConns > 0 && n > site.maxConns {
-		s.count.Add(-1)
-		site.connStats.Rejected(telemetry.RejectMaxConnections)
-		_ = conn.Close()
+		s.turnAway(conn, site, telemetry.RejectMaxConnections)
+		return
+	}
+	if !s.engine.Descriptors.Enter(1) {
+		s.turnAway(conn, site, telemetry.RejectDescriptors)
 		return
 	}
 	c := newClient(s, conn, site.connStats, s.engine.Telemetry.NextShard())
@@ -52,11 +58,33 @@ func (s *Clients) Serve(conn *wire.Conn) {
 	go c.run()
 }
 
+// tooMany answers a connection that is turned away. It is sent unasked: to read a request would be
+// the work that there is no room for.
+var tooMany = []byte("HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nConnection: close\r\n" +
+	"Content-Type: text/plain; charset=utf-8\r\nContent-Length: 21\r\n\r\ntoo many connections\n")
+
+// rejectedLog is how often, at most, the log says that connections are turned away.
+const rejectedLog = int64(10 * time.Second)
+
+// turnAway refuses a connection that was counted already.
+func (s *Clients) turnAway(conn *wire.Conn, site *Site, why telemetry.RejectReason) {
+	s.count.Add(-1)
+	site.connStats.Rejected(why)
+	now := wire.Now()
+	if last := s.rejected.Load(); (last == 0 || now-last > rejectedLog) && s.rejected.CompareAndSwap(last, now) {
+		s.engine.Log.Warn("client connections are being turned away",
+			zap.String("listener", site.name), zap.Stringer("reason", why), zap.Int("connections", s.Count()))
+	}
+	_ = conn.Write(tooMany, time.Millisecond) // a new connection takes it at once, or is not worth waiting for
+	_ = conn.Close()
+}
+
 func (s *Clients) forget(c *client) {
 	s.mu.Lock()
 	delete(s.conns, c)
 	s.mu.Unlock()
 	s.count.Add(-1)
+	s.engine.Descriptors.Leave(1)
 	s.wg.Done()
 }
 

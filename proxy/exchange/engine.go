@@ -6,6 +6,7 @@ import (
 	"go.uber.org/zap"
 
 	"weir/balancer"
+	"weir/proxy/admit"
 	"weir/proxy/wire"
 	"weir/telemetry"
 )
@@ -15,6 +16,10 @@ type Engine struct {
 	Log       *zap.Logger
 	Telemetry *telemetry.Registry
 	Watcher   *wire.Watcher
+
+	// Descriptors is the budget that client connections are accepted within. Connections to backends
+	// may go beyond it, into its reserve: work that has been accepted goes on. nil: no limit.
+	Descriptors *admit.Descriptors
 
 	// ConnectFailed is told of every backend that could not be connected to. It must not block.
 	ConnectFailed func(pool string, b *balancer.Backend, err error)

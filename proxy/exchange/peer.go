@@ -100,14 +100,20 @@ func (p *peer) sweep(now int64, keep time.Duration, usable bool) {
 // dial opens a connection: TCP, then TLS if the pool has it. hold is given the socket, so that it
 // can be shut down meanwhile.
 func (p *peer) dial(s *settings, hold func(*wire.Conn)) (*backendConn, error) {
+	budget := p.pool.engine.Descriptors
+	if !budget.EnterReserved(1) {
+		return nil, errDescriptors
+	}
 	w, err := wire.DialHeld(p.backend.Address(), s.timeouts.Connect, hold)
 	if err != nil {
+		budget.Leave(1)
 		return nil, err
 	}
 	c := &backendConn{peer: p, wire: w, transport: s.transport}
 	if s.tls != nil {
 		if err := c.handshake(p.tlsConfig(s.tls), s.timeouts.TLS); err != nil {
 			_ = w.Close()
+			budget.Leave(1)
 			return nil, err
 		}
 	}

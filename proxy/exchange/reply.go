@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
+	"syscall"
 	"time"
 
 	"weir/proxy/http1"
@@ -31,6 +32,7 @@ var (
 	errQueueTimeout   = &failure{503, telemetry.OutcomeQueueTimeout, "no backend had been checked in time", false, true}
 	errConnectRefused = &failure{503, telemetry.OutcomeBackendConnect, "the backend could not be connected to", false, true}
 	errConnectTimeout = &failure{504, telemetry.OutcomeBackendConnect, "connecting to the backend took too long", false, true}
+	errOverload       = &failure{503, telemetry.OutcomeOverload, "too many connections are open", false, true}
 	errHandshake      = &failure{502, telemetry.OutcomeBackendTLS, "the TLS handshake with the backend failed", false, false}
 	errHandshakeSlow  = &failure{504, telemetry.OutcomeBackendTLS, "the TLS handshake with the backend took too long", false, true}
 	errBackendReset   = &failure{502, telemetry.OutcomeBackendReset, "the backend closed the connection before it answered", false, false}
@@ -51,6 +53,8 @@ var (
 func connectError(err error) *failure {
 	slow := errors.Is(err, wire.ErrTimeout)
 	switch {
+	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
+		return errOverload
 	case errors.Is(err, errTLS) && slow:
 		return errHandshakeSlow
 	case errors.Is(err, errTLS):

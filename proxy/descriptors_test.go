@@ -1,0 +1,37 @@
+package proxy
+
+import (
+	"testing"
+
+	"weir/internal/lbtest"
+	"weir/proxy/admit"
+)
+
+// With few descriptors left, new clients are turned away, told why and counted; those that are there
+// are served.
+func TestDescriptorBudget(t *testing.T) {
+	o := answering(t, ok200)
+	r := start(t, site("", "", o.Addr()))
+	r.s.engine.Descriptors = admit.NewDescriptors(20) // 9 for clients
+	var first *client
+	for i := range 9 {
+		c := r.dial()
+		if i == 0 {
+			first = c
+		}
+	}
+	lbtest.Eventually(t, patience, func() bool { return r.connections() == 9 })
+	late := r.dial()
+	late.want("GET", 503, "too many connections")
+	late.wantEnd()
+	first.get("/", "ok")
+	if got := r.stats.Listener("web").Counts().Rejected; got != 1 {
+		t.Errorf("%d connections were rejected, want 1", got)
+	}
+	first.Close()
+	lbtest.Eventually(t, patience, func() bool { return r.connections() == 8 })
+	r.dial().get("/", "ok")
+	if got := r.logs.FilterMessage("client connections are being turned away").Len(); got != 1 {
+		t.Errorf("the log says so %d times, want 1", got)
+	}
+}
