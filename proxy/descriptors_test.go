@@ -4,15 +4,13 @@ import (
 	"testing"
 
 	"weir/internal/lbtest"
-	"weir/proxy/admit"
 )
 
 // With few descriptors left, new clients are turned away, told why and counted; those that are there
 // are served.
 func TestDescriptorBudget(t *testing.T) {
 	o := answering(t, ok200)
-	r := start(t, site("", "", o.Addr()))
-	r.s.engine.Descriptors = admit.NewDescriptors(20) // 9 for clients
+	r := startOptions(t, Options{Config: load(t, site("", "", o.Addr())), Descriptors: 20}) // 9 for clients
 	var first *client
 	for i := range 9 {
 		c := r.dial()

@@ -65,12 +65,19 @@ func start(t *testing.T, text string, edit ...func(*config.Config)) *rig {
 
 func startWith(t *testing.T, c *config.Config, access *telemetry.AccessLog) *rig {
 	t.Helper()
+	return startOptions(t, Options{Config: c, AccessLog: access})
+}
+
+// startOptions fills in what all options have in common.
+func startOptions(t *testing.T, o Options) *rig {
+	t.Helper()
 	core, logs := observer.New(zap.DebugLevel)
 	r := &rig{
 		t: t, stats: newStats(), logs: logs,
 		backends: map[*balancer.Backend]string{}, names: map[[2]string]bool{},
 	}
-	s, err := New(Options{Config: c, Log: zap.New(core), Telemetry: r.stats, AccessLog: access})
+	o.Log, o.Telemetry = zap.New(core), r.stats
+	s, err := New(o)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -83,8 +83,8 @@ func (s *Clients) forget(c *client) {
 	s.mu.Lock()
 	delete(s.conns, c)
 	s.mu.Unlock()
-	s.count.Add(-1)
 	s.engine.Descriptors.Leave(1)
+	s.count.Add(-1)
 	s.wg.Done()
 }
 
