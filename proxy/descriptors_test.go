@@ -11,23 +11,21 @@ import (
 func TestDescriptorBudget(t *testing.T) {
 	o := answering(t, ok200)
 	r := startOptions(t, Options{Config: load(t, site("", "", o.Addr())), Descriptors: 20}) // 9 for clients
-	var first *client
-	for i := range 9 {
-		c := r.dial()
-		if i == 0 {
-			first = c
-		}
+	var clients []*client
+	for range 9 {
+		clients = append(clients, r.dial())
 	}
 	lbtest.Eventually(t, patience, func() bool { return r.connections() == 9 })
 	late := r.dial()
 	late.want("GET", 503, "too many connections")
 	late.wantEnd()
-	first.get("/", "ok")
+	clients[0].get("/", "ok")
 	if got := r.stats.Listener("web").Counts().Rejected; got != 1 {
 		t.Errorf("%d connections were rejected, want 1", got)
 	}
-	first.Close()
-	lbtest.Eventually(t, patience, func() bool { return r.connections() == 8 })
+	clients[0].Close() // its connection to the backend stays, and is one of the nine
+	clients[1].Close()
+	lbtest.Eventually(t, patience, func() bool { return r.connections() == 7 })
 	r.dial().get("/", "ok")
 	if got := r.logs.FilterMessage("client connections are being turned away").Len(); got != 1 {
 		t.Errorf("the log says so %d times, want 1", got)

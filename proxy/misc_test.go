@@ -20,7 +20,7 @@ import (
 // line is what the tests look at in a line of the access log.
 type line struct {
 	Method, Path, Host, Pool, Backend, Outcome, Reason string
-	Status, Attempts                                     int
+	Status, Attempts                                   int
 }
 
 func TestAccessLog(t *testing.T) {
