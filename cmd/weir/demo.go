@@ -43,17 +43,40 @@ to a temporary directory, which is removed at the end.`,
 		if *rate < 0 {
 			return usage("--rate %g: a rate is 0 or more", *rate)
 		}
-		ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM)
+		if *duration < 0 {
+			return usage("--duration %s: a time is 0 or more", *duration)
+		}
+		if err := checkDemoAddresses(*listen, *admin); err != nil {
+			return err
+		}
+		ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 		defer stop()
 		if *duration > 0 {
 			var cancel context.CancelFunc
 			ctx, cancel = context.WithTimeout(ctx, *duration)
 			defer cancel()
 		}
-		d := &demo{out: cmd.OutOrStdout(), log: cmd.ErrOrStderr(), rate: *rate}
+		// When its reader ends ("weir demo | head"), the demo ends as when it is interrupted, and cleans up.
+		signal.Ignore(syscall.SIGPIPE)
+		defer signal.Reset(syscall.SIGPIPE)
+		d := &demo{out: untilClosed{cmd.OutOrStdout(), stop}, log: untilClosed{cmd.ErrOrStderr(), stop}, rate: *rate}
 		return d.run(ctx, cmd, *listen, *admin)
 	})
 	return cmd
+}
+
+// untilClosed is an output that calls stop when nobody reads it any more.
+type untilClosed struct {
+	io.Writer
+	stop func()
+}
+
+func (u untilClosed) Write(p []byte) (int, error) {
+	n, err := u.Writer.Write(p)
+	if errors.Is(err, syscall.EPIPE) {
+		u.stop()
+	}
+	return n, err
 }
 
 // demo is one run of the verb.
@@ -70,6 +93,9 @@ func (d *demo) run(ctx context.Context, cmd *cobra.Command, listen, admin string
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	if dir, err = filepath.Abs(dir); err != nil { // TMPDIR may be relative
+		return err
+	}
 
 	backends, err := startDemoBackends()
 	if err != nil {

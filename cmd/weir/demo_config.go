@@ -1,9 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"net"
 	"strings"
+
+	"weir/config"
 )
 
 // demoConfig is the configuration of the demo.
@@ -27,6 +30,19 @@ log: { format: console }
 defaults: { timeouts: { grace: 5s } }
 `, socket, admin)
 	return text.String()
+}
+
+// checkDemoAddresses refuses addresses that the configuration of the demo could not have.
+func checkDemoAddresses(listen, admin string) error {
+	backends := &demoBackends{all: []*demoBackend{{name: "b", address: "127.0.0.1:1"}}}
+	_, report := config.LoadBytes("demo", []byte(demoConfig(cmp.Or(listen, demoListen), cmp.Or(admin, demoAdmin), "/demo.sock", backends)))
+	flags := map[string]string{"listeners.app.address": "--listen " + listen, "admin.listen": "--admin " + admin}
+	for _, d := range report.Diagnostics {
+		if flag := flags[d.Path]; flag != "" && d.Severity == config.Error {
+			return usage("%s: %s; %s", flag, strings.TrimPrefix(d.Message, d.Path+" "), d.Hint)
+		}
+	}
+	return report.Err()
 }
 
 // pick is the address that was asked for, else the preferred one, else a free port of the same IP

@@ -27,7 +27,24 @@ Equal seeds give equal reports. Flags win over the script; what neither says has
 
 An event is a time, an action, a backend and perhaps a weight: "10s down b2", "20s up b2", "30s add b4 3",
 "35s weight b1 5", "40s drain b1", "45s ready b1", "50s maintenance b1", "55s remove b1".
-The forms json and yaml are a list with one report per pool.`,
+The forms json and yaml are a list with one report per pool.
+
+A script is a YAML file with these keys, all of them optional:
+
+    duration: 60s            # of virtual time; default 60s
+    rate: 200                # flows per second, evenly spaced; default 100
+    clients: 1000            # distinct addresses, drawn at random for each flow; default 1000
+    service: 20ms            # how long a backend is busy with a flow; default 10ms
+    services: { b2: 200ms }  # of single backends
+    interval: 5s             # one row of the report; default a round one, for at most 12 rows
+    seed: 1                  # of the draws: equal scripts give equal reports
+    events:                  # of one pool: give --pool if there are several
+      - 10s down b2          # its health check fails; flows in progress end normally
+      - 20s up b2
+      - 30s add b4 3         # joins with weight 3 (default 1) and is up at once
+      - 35s weight b1 5
+      - 40s drain b1         # also maintenance, ready
+      - 50s remove b1`,
 		Example: `weir simulate -c weir.yaml --pool web --event "10s down b2" --event "30s up b2"`,
 		Args:    noArgs,
 	}
@@ -91,10 +108,10 @@ func (s *simulation) merged(cmd *cobra.Command) (sim.Script, error) {
 	if s.script != "" {
 		text, err := os.ReadFile(s.script)
 		if err != nil {
-			return script, err
+			return script, fmt.Errorf("--script %s: %w — name a YAML file with traffic and events; 'weir help simulate' shows its keys", s.script, bare(err))
 		}
 		if script, err = sim.ParseScript(text); err != nil {
-			return script, fmt.Errorf("%s: %w", s.script, err)
+			return script, fmt.Errorf("--script %s: %w", s.script, err)
 		}
 	}
 	overlays := map[string]func(){
