@@ -43,12 +43,14 @@ func New(o Options, previous *Identity) (i *Identity, warnings []string, err err
 	if err = errors.Join(policyErr, err); err != nil {
 		return nil, nil, err
 	}
-	o.Certificates, o.TicketKeys = slices.Clone(o.Certificates), slices.Clone(o.TicketKeys)
+	o.Certificates, o.TicketKeys, o.TicketFiles = slices.Clone(o.Certificates), slices.Clone(o.TicketKeys), slices.Clone(o.TicketFiles)
 	i = &Identity{options: o, policy: p, server: p.server()}
 	i.server.GetConfigForClient = i.configForClient
 	keeper := m.tickets.keeper()
-	if previous != nil && len(o.TicketKeys) == 0 && len(previous.options.TicketKeys) == 0 {
-		keeper = previous.current.Load().keeper
+	if previous != nil {
+		if before := previous.current.Load(); len(m.tickets) == 0 && len(before.material.tickets) == 0 {
+			keeper = before.keeper
+		}
 	}
 	i.current.Store(i.state(m, keeper, time.Now()))
 	return i, i.Warnings(), nil

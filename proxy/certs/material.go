@@ -32,7 +32,7 @@ func load(o *Options, before *material) (*material, error) {
 		}
 		m.certificates[i] = c
 	}
-	if keys, err := readTicketKeys(o.TicketKeys); err != nil {
+	if keys, err := readTicketKeys(o.TicketKeys, o.TicketFiles); err != nil {
 		errs = append(errs, err)
 	} else {
 		m.tickets = keys

@@ -21,9 +21,11 @@ type Options struct {
 	// ALPN are the application protocols, most wanted first. Nil: HTTP/1.1 and HTTP/1.0; empty but
 	// not nil: none is negotiated.
 	ALPN []string
-	// TicketKeys are keys of 32 bytes in hex or base64, or files of such keys, one a line, or of one
-	// raw key. The first encrypts, all decrypt. Empty: keys of our own, see the package comment.
-	TicketKeys []string
+	// TicketKeys have 32 bytes each, raw or in hex or base64. TicketFiles hold one raw key, or one in
+	// hex or base64 on each line. The first of all, keys before files, encrypts; all decrypt. Without
+	// any there are keys of our own, see the package comment.
+	TicketKeys  [][]byte
+	TicketFiles []string
 	// ClientCA is a PEM file of the authorities of client certificates; empty: none is asked for.
 	ClientCA string
 	// ClientAuth with a ClientCA: require (default) refuses clients without a certificate, request

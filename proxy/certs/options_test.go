@@ -30,7 +30,7 @@ func TestFaultyOptions(t *testing.T) {
 		{"no client_ca file", Options{ClientCA: a.dir + "/none"}, []string{"client CA " + a.dir + "/none", "create it"}},
 		{"no authority in client_ca", Options{ClientCA: a.write(t, "empty", nil)}, []string{"client CA", "empty", "no certificate"}},
 		{"no ocsp file", Options{OCSP: a.dir + "/none"}, []string{"OCSP response " + a.dir + "/none", "create it"}},
-		{"all at once", Options{MinVersion: "x", MaxVersion: "y", ALPN: []string{""}, ClientAuth: "z", OCSP: "none", TicketKeys: []string{"none"}},
+		{"all at once", Options{MinVersion: "x", MaxVersion: "y", ALPN: []string{""}, ClientAuth: "z", OCSP: "none", TicketFiles: []string{"none"}},
 			[]string{"min_version", "max_version", "alpn", "client_auth", "OCSP", "ticket_keys"}},
 	}
 	for _, tt := range tests {

@@ -6,12 +6,8 @@ import (
 	"crypto/tls"
 	"encoding/base64"
 	"encoding/hex"
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"slices"
-	"strings"
 )
 
 // ticketKeyBytes is the length of a key of session tickets.
@@ -20,17 +16,23 @@ const ticketKeyBytes = 32
 // ticketKeys are keys that were given, the one that encrypts first; there is at least one.
 type ticketKeys [][ticketKeyBytes]byte
 
-// readTicketKeys resolves keys and files of keys. No error shows what might be a key.
-func readTicketKeys(values []string) (ticketKeys, error) {
+// readTicketKeys takes the keys that are given and then those of files. No error shows a key.
+func readTicketKeys(given [][]byte, files []string) (ticketKeys, error) {
 	var keys ticketKeys
-	for i, v := range values {
-		if key, ok := parseTicketKey([]byte(v)); ok {
-			keys = append(keys, key)
-			continue
+	for i, k := range given {
+		key, ok := parseTicketKey(k)
+		if len(k) == ticketKeyBytes {
+			key, ok = [ticketKeyBytes]byte(k), true
 		}
-		found, err := readTicketFile(v)
+		if !ok {
+			return nil, fmt.Errorf("ticket_keys[%d]: want %d bytes, raw or in hex or base64: make one with openssl rand -hex %[2]d", i, ticketKeyBytes)
+		}
+		keys = append(keys, key)
+	}
+	for _, path := range files {
+		found, err := readTicketFile(path)
 		if err != nil {
-			return nil, fmt.Errorf("ticket_keys[%d]: %w", i, err)
+			return nil, fmt.Errorf("ticket_keys: %w", err)
 		}
 		keys = append(keys, found...)
 	}
@@ -44,10 +46,6 @@ func readTicketKeys(values []string) (ticketKeys, error) {
 
 // readTicketFile reads a file of one raw key, or of a key in hex or base64 on each line.
 func readTicketFile(path string) (ticketKeys, error) {
-	// A path without a dot may be a key with a character too many. No key has a dot.
-	if _, err := os.Stat(path); err != nil && !errors.Is(err, fs.ErrPermission) && !strings.Contains(path, ".") {
-		return nil, errors.New("is neither a key of 32 bytes in hex or base64 nor a file that exists: make one with openssl rand -hex 32")
-	}
 	text, err := readFile("file of keys", path)
 	if err != nil {
 		return nil, err
@@ -74,8 +72,7 @@ func readTicketFile(path string) (ticketKeys, error) {
 	return keys, nil
 }
 
-// parseTicketKey decodes a key in hex or padded base64 of either alphabet. No path of a file looks
-// like one: it would have to end in "=", or be 64 digits.
+// parseTicketKey decodes a key in hex or padded base64 of either alphabet.
 func parseTicketKey(text []byte) (key [ticketKeyBytes]byte, ok bool) {
 	if len(text) == hex.EncodedLen(ticketKeyBytes) {
 		_, err := hex.Decode(key[:], text)

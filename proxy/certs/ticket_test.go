@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"encoding/base64"
 	"encoding/hex"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -53,9 +54,11 @@ func TestResumeAfterRefresh(t *testing.T) {
 func TestResumeAtNewIdentity(t *testing.T) {
 	a := newAuthority(t, "Authority")
 	pairs := []Pair{a.issue(t, "a", spec{names: []string{"a.example"}})}
-	with := func(keys ...string) Options { return Options{Certificates: pairs, TicketKeys: keys} }
-	x, y := hex.EncodeToString(keyOf('x')), base64.StdEncoding.EncodeToString(keyOf('y'))
-	file := a.write(t, "keys", []byte("# the first encrypts\n"+y+"\n\n "+x+" \r\n"))
+	with := func(keys ...[]byte) Options { return Options{Certificates: pairs, TicketKeys: keys} }
+	x, y := []byte(hex.EncodeToString(keyOf('x'))), []byte(base64.StdEncoding.EncodeToString(keyOf('y')))
+	file := a.write(t, "keys", fmt.Appendf(nil, "# the first encrypts\n%s\n\n %s \r\n", y, x))
+	filed := Options{Certificates: pairs, TicketFiles: []string{file}}
+	both := Options{Certificates: pairs, TicketKeys: [][]byte{keyOf('z')}, TicketFiles: []string{file}}
 	tests := []struct {
 		name          string
 		before, after Options
@@ -67,7 +70,9 @@ func TestResumeAtNewIdentity(t *testing.T) {
 		{"the same keys, as in another process", with(x), with(x), false, true},
 		{"the same keys, handed over", with(x), with(x), true, true},
 		{"rotated", with(x), with(y, x), false, true},
-		{"rotated, by a file", with(x), with(file), false, true},
+		{"rotated, by a file", with(x), filed, false, true},
+		{"raw in one, in hex in the other", with(keyOf('x')), with(x), false, true},
+		{"by a key before a file", both, with(keyOf('z')), false, true},
 		{"in another process that has not rotated", with(y, x), with(x), false, false},
 		{"replaced", with(x), with(y), true, false},
 		{"given", with(), with(x), true, false},
@@ -107,7 +112,7 @@ func TestKeysOutliveManyReloads(t *testing.T) {
 func TestRefreshOfTicketKeys(t *testing.T) {
 	a := newAuthority(t, "Authority")
 	file := a.write(t, "ticket.key", keyOf('x')) // raw
-	i := mustNew(t, Options{Certificates: []Pair{a.issue(t, "a", spec{names: []string{"a.example"}})}, TicketKeys: []string{file}}, nil)
+	i := mustNew(t, Options{Certificates: []Pair{a.issue(t, "a", spec{names: []string{"a.example"}})}, TicketFiles: []string{file}}, nil)
 	s, clients := serve(t, i.Config()), a.sessions("a.example")
 	resumes(t, s, clients, false)
 	x, y, z := hex.EncodeToString(keyOf('x')), hex.EncodeToString(keyOf('y')), hex.EncodeToString(keyOf('z'))
@@ -123,7 +128,7 @@ func TestRefreshOfTicketKeys(t *testing.T) {
 	if err := refresh(x, false); err != nil { // the same key in hex
 		t.Error(err)
 	}
-	contains(t, refresh("garbage", false), "ticket_keys[0]", file, "line 1")
+	contains(t, refresh("garbage", false), "ticket_keys", file, "line 1")
 	resumes(t, s, clients, true)
 	if err := refresh(y+"\n"+x, true); err != nil {
 		t.Error(err)
@@ -189,22 +194,32 @@ func TestFaultyTicketKeys(t *testing.T) {
 	tests := []struct {
 		name string
 		keys []string
+		file string
 		want []string
 	}{
-		{"short", []string{x[2:]}, []string{"ticket_keys[0]", "32 bytes in hex or base64", "openssl rand"}},
-		{"long", []string{x, x + "00"}, []string{"ticket_keys[1]", "32 bytes in hex or base64"}},
-		{"very long", []string{strings.Repeat(x, 100)}, []string{"ticket_keys[0]", "32 bytes in hex or base64"}},
-		{"not hex", []string{"g" + x[1:]}, []string{"ticket_keys[0]", "32 bytes in hex or base64"}},
-		{"no file", []string{dir + "/ticket.key"}, []string{"ticket_keys[0]", "/ticket.key", "create it"}},
-		{"folder", []string{dir}, []string{dir, "not a regular file"}},
-		{"empty file", []string{write("empty", "\n# none\n")}, []string{"/empty", "holds no key", "openssl rand"}},
-		{"bad line", []string{write("bad", "#\n"+x+"\n"+x[1:]+"\n")}, []string{"/bad", "line 3", "32 bytes"}},
-		{"nginx's 48 bytes", []string{write("nginx", strings.Repeat("z", 48))}, []string{"/nginx", "line 1", "32 bytes"}},
-		{"twice", []string{x, strings.ToUpper(x)}, []string{"key 2", "twice"}},
+		{"short", []string{x[2:]}, "", []string{"ticket_keys[0]", "32 bytes", "hex or base64", "openssl rand"}},
+		{"empty", []string{x, ""}, "", []string{"ticket_keys[1]", "32 bytes"}},
+		{"long", []string{x, x + "00"}, "", []string{"ticket_keys[1]", "32 bytes"}},
+		{"not hex", []string{"g" + x[1:]}, "", []string{"ticket_keys[0]", "32 bytes"}},
+		{"no file", nil, dir + "/ticket.key", []string{"/ticket.key", "create it"}},
+		{"folder", nil, dir, []string{dir, "not a regular file"}},
+		{"empty file", nil, write("empty", "\n# none\n"), []string{"/empty", "holds no key", "openssl rand"}},
+		{"bad line", nil, write("bad", "#\n"+x+"\n"+x[1:]+"\n"), []string{"/bad", "line 3", "32 bytes"}},
+		{"nginx's 48 bytes", nil, write("nginx", strings.Repeat("z", 48)), []string{"/nginx", "line 1", "32 bytes"}},
+		{"twice", []string{x, strings.ToUpper(x)}, "", []string{"key 2", "twice"}},
+		{"in a file too", []string{x}, write("again", x), []string{"key 2", "twice"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			_, err := readTicketKeys(tt.keys)
+			var keys [][]byte
+			for _, k := range tt.keys {
+				keys = append(keys, []byte(k))
+			}
+			var files []string
+			if tt.file != "" {
+				files = append(files, tt.file)
+			}
+			_, err := readTicketKeys(keys, files)
 			contains(t, err, tt.want...)
 			if strings.Contains(err.Error(), x[4:20]) {
 				t.Errorf("the error shows the key: %v", err)
