@@ -1,0 +1,82 @@
+package session
+
+import (
+	"bytes"
+	"iter"
+)
+
+// Pairs goes through the cookies of one Cookie field value in their order: "; " between them (RFC
+// 6265, section 4.2.1), with any amount of space and tab around names and values. One pair of double
+// quotes around a value is not part of it. A cookie without "=" is a name without value. A ";"
+// always ends a cookie, also within quotes, as in RFC 6265 and all browsers. Empty names are
+// skipped. Names and values are slices of value; nothing is allocated.
+func Pairs(value []byte) iter.Seq2[[]byte, []byte] {
+	return func(yield func(name, value []byte) bool) {
+		for more := true; more; {
+			var part []byte
+			part, value, more = bytes.Cut(value, semicolon)
+			name, v := pair(part)
+			if len(name) > 0 && !yield(name, unquote(v)) {
+				return
+			}
+		}
+	}
+}
+
+// Find returns the value of the first cookie called name, letter case included, in the values of
+// all Cookie fields of a request. ok is false if there is none. It allocates nothing.
+func Find(name string, values ...[]byte) (value []byte, ok bool) {
+	for _, line := range values {
+		for n, v := range Pairs(line) {
+			if string(n) == name {
+				return v, true
+			}
+		}
+	}
+	return nil, false
+}
+
+// Strip appends the value of a Cookie field without any cookie called name. The other bytes stay as
+// they came, except space at the start. If only separators are left, nothing is appended: the field
+// is to be dropped. dst must not overlap value.
+func Strip(dst, value []byte, name string) []byte {
+	start, stripped, first := len(dst), false, true
+	for more := true; more; {
+		var part []byte
+		part, value, more = bytes.Cut(value, semicolon)
+		if n, _ := pair(part); string(n) == name {
+			stripped = true
+			continue
+		}
+		if !first {
+			dst = append(dst, ';')
+		} else if stripped {
+			part = bytes.TrimLeft(part, blank)
+		}
+		first = false
+		dst = append(dst, part...)
+	}
+	if stripped && len(bytes.Trim(dst[start:], "; \t")) == 0 {
+		return dst[:start]
+	}
+	return dst
+}
+
+// blank is the white space of HTTP fields.
+const blank = " \t"
+
+var semicolon = []byte{';'}
+
+// pair splits a cookie at its first "=" and trims both sides.
+func pair(part []byte) (name, value []byte) {
+	name, value, _ = bytes.Cut(part, []byte{'='})
+	return bytes.Trim(name, blank), bytes.Trim(value, blank)
+}
+
+// unquote removes one pair of double quotes.
+func unquote(v []byte) []byte {
+	if len(v) >= 2 && v[0] == '"' && v[len(v)-1] == '"' {
+		return v[1 : len(v)-1]
+	}
+	return v
+}
