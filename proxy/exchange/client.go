@@ -54,11 +54,12 @@ const (
 // client is one client connection. It belongs to the goroutine that runs it, but for the fields
 // that are atomic.
 type client struct {
-	set   *Clients
-	conn  *wire.Conn
-	stats *telemetry.Listener
-	shard telemetry.Shard
-	src   netip.AddrPort
+	set    *Clients
+	conn   *wire.Conn
+	stream stream // over conn
+	stats  *telemetry.Listener
+	shard  telemetry.Shard
+	src    netip.AddrPort
 
 	state  atomic.Uint32
 	gone   atomic.Bool               // the client left, or the process stops: whatever waits is over
@@ -90,7 +91,7 @@ type work struct {
 var works = sync.Pool{New: func() any { return &work{out: make([]byte, 0, 4<<10)} }}
 
 func newClient(s *Clients, conn *wire.Conn, stats *telemetry.Listener, shard telemetry.Shard) *client {
-	c := &client{set: s, conn: conn, stats: stats, shard: shard, src: conn.Remote(), idleSince: wire.Now()}
+	c := &client{set: s, conn: conn, stream: stream{wire: conn}, stats: stats, shard: shard, src: conn.Remote(), idleSince: wire.Now()}
 	c.onReadable, c.onGone = c.readable, c.leave
 	stats.ConnectionOpened(shard)
 	return c
@@ -158,11 +159,14 @@ func (c *client) finish() {
 	}
 	switch c.ending {
 	case endLinger:
+		if c.stream.tls != nil {
+			_ = c.stream.tls.CloseWrite() // the lingering shows whether the client got it
+		}
 		_ = c.conn.Linger(lingerBytes, lingerTime)
 	case endAbort:
 		_ = c.conn.Abort()
 	default:
-		_ = c.conn.Close()
+		c.stream.close()
 	}
 	if c.work != nil {
 		c.putWork()
@@ -177,11 +181,12 @@ func (c *client) readable(fd uintptr) bool {
 		return c.end(endClose)
 	}
 	w := c.work
+	c.stream.turn()
 	for received := false; ; received = true {
 		if w.end == len(w.in.B) {
 			c.room()
 		}
-		n, e := wire.Recv(fd, w.in.B[w.end:])
+		n, e := c.stream.receive(fd, w.in.B[w.end:])
 		if e == syscall.EAGAIN {
 			return c.rest(received)
 		}
@@ -189,7 +194,7 @@ func (c *client) readable(fd uintptr) bool {
 			return c.end(endClose)
 		}
 		w.end += n
-		drained := w.end < len(w.in.B)
+		drained := c.stream.tls == nil && w.end < len(w.in.B)
 		if c.process() {
 			return true
 		}

@@ -130,7 +130,7 @@ func TestPanicInAnUploadEndsOnlyItsConnection(t *testing.T) {
 	}
 	defer w.Close()
 	c := &client{set: b.clients} // without a connection
-	u := &upload{c: c, backend: &backendConn{wire: w}, ended: make(chan struct{})}
+	u := &upload{c: c, backend: &backendConn{stream: stream{wire: w}}, ended: make(chan struct{})}
 	u.run()
 	select {
 	case <-u.ended:

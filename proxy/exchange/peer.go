@@ -109,7 +109,7 @@ func (p *peer) dial(s *settings, hold func(*wire.Conn)) (*backendConn, error) {
 		budget.Leave(1)
 		return nil, err
 	}
-	c := &backendConn{peer: p, wire: w, transport: s.transport}
+	c := &backendConn{stream: stream{wire: w}, peer: p, transport: s.transport}
 	if s.tls != nil {
 		if err := c.handshake(p.tlsConfig(s.tls), s.timeouts.TLS); err != nil {
 			_ = w.Close()

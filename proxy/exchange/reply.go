@@ -143,5 +143,5 @@ func (c *client) sendReply(status int, reason string, closing, retry, head, old 
 	}
 	w.out = out
 	w.x.out += int64(len(out))
-	_ = c.conn.Write(out, w.x.site.timeouts.WriteIdle)
+	_ = c.stream.write(out, w.x.site.timeouts.WriteIdle)
 }

@@ -251,7 +251,7 @@ type clientError struct{ error }
 // write sends to the client.
 func (c *client) write(p []byte) error {
 	x := &c.work.x
-	if err := c.conn.Write(p, x.site.timeouts.WriteIdle); err != nil {
+	if err := c.stream.write(p, x.site.timeouts.WriteIdle); err != nil {
 		return clientError{err}
 	}
 	x.out += int64(len(p))

@@ -81,7 +81,7 @@ func (c *client) serveStreaming() {
 	x.in += u.in
 	u.in = 0
 	if c.acquire() {
-		c.stream(u)
+		c.sendStreaming(u)
 	}
 	c.takeRest(u)
 }
@@ -123,8 +123,8 @@ func (u *upload) excess() *failure {
 	return nil
 }
 
-// stream sends what there is, starts forwarding the rest and waits for the response.
-func (c *client) stream(u *upload) {
+// sendStreaming sends what there is, starts forwarding the rest and waits for the response.
+func (c *client) sendStreaming(u *upload) {
 	w := c.work
 	x := &w.x
 	u.backend = x.backend
@@ -186,7 +186,7 @@ func (u *upload) recovered() {
 
 func (u *upload) forward() {
 	for {
-		n, err := u.c.conn.Read(u.buf.B, wire.After(wire.Now(), u.idle))
+		n, err := u.c.stream.read(u.buf.B, wire.After(wire.Now(), u.idle))
 		if err != nil {
 			u.readFailed(err)
 			return

@@ -301,6 +301,9 @@ func (c *Conn) stepSend(fd uintptr) bool {
 	return true
 }
 
+// Receive is Recv for the owner: it does not wait.
+func (c *Conn) Receive(p []byte) (int, syscall.Errno) { return Recv(c.fd, p) }
+
 // Alive reports whether an idle connection is still usable: open, and silent. It costs a system
 // call, and is the owner's to ask.
 func (c *Conn) Alive() bool {
