@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -15,7 +14,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -305,16 +303,6 @@ func (c *client) wantEnd() {
 	if rest, err := io.ReadAll(c.r); err != nil || len(rest) != 0 {
 		c.t.Fatalf("got %q %v, want the end of the connection", rest, err)
 	}
-}
-
-// wantReset reads to the end of the stream, which must be a reset, and returns what came before.
-func (c *client) wantReset() string {
-	c.t.Helper()
-	rest, err := io.ReadAll(c.r)
-	if !errors.Is(err, syscall.ECONNRESET) {
-		c.t.Fatalf("got %q %v, want a reset", rest, err)
-	}
-	return string(rest)
 }
 
 // origin is a backend that a test scripts message by message.
