@@ -73,6 +73,7 @@ func (p *Pool) Close() {
 // Sweep closes connections that have been idle for longer than the pool keeps them, and those to
 // backends that are not up and ready. It is called about once a second.
 func (p *Pool) Sweep(now int64) {
+	p.budget.note(p.Balancer, now)
 	keep := p.settings.Load().timeouts.Keepalive
 	for _, m := range p.Balancer.Snapshot().Members() {
 		b := m.Backend
