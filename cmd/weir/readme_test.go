@@ -2,7 +2,6 @@ package main
 
 import (
 	"os"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -15,7 +14,7 @@ import (
 // TestReadme holds the README against the program: its configurations load without a remark, and the verbs
 // that it lists are those that there are.
 func TestReadme(t *testing.T) {
-	text, err := os.ReadFile(filepath.Join("..", "..", "README.md"))
+	text, err := os.ReadFile(readmeFile())
 	if err != nil {
 		t.Fatal(err)
 	}
