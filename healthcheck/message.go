@@ -13,6 +13,8 @@ type outcome struct {
 	threshold     int           // of those that are needed
 	lasted        time.Duration // of before
 	sinceOK       time.Duration // since the last good probe; 0: there was none
+	repeated      int           // failures of a backend that was down already
+	quiet         bool          // this one of them is not worth a line
 }
 
 // explain is the reason for a state: what was sent, what came back, what was wanted, n of n.
@@ -20,7 +22,7 @@ func (o outcome) explain() string {
 	return fmt.Sprintf("%s, %d of %d", o.probe.Reason, o.count, o.threshold)
 }
 
-// message is the line for the log; empty for a success that was expected.
+// message is the line for the log; empty if there is nothing new.
 func (o outcome) message(k Key) string {
 	switch {
 	case o.before != o.after:
@@ -32,7 +34,14 @@ func (o outcome) message(k Key) string {
 	case o.after == Up:
 		return fmt.Sprintf("%s still up: %s before down%s", k, o.explain(), o.history())
 	}
-	return fmt.Sprintf("%s still down: %s%s", k, o.probe.Reason, o.history())
+	if o.quiet {
+		return ""
+	}
+	times := ""
+	if o.repeated > 1 {
+		times = fmt.Sprintf(" (%d times)", o.repeated)
+	}
+	return fmt.Sprintf("%s still down%s: %s%s", k, times, o.probe.Reason, o.history())
 }
 
 // history says how long things were different.

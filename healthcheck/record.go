@@ -7,14 +7,15 @@ import (
 
 // record is what is known of one backend: its verdict and its last probes. It outlives schedules.
 type record struct {
-	mu      sync.Mutex // guards everything
-	target  Target
-	tracker tracker
-	since   time.Time
-	reason  string
-	lastOK  time.Time // start of the last good probe; zero: none yet
-	count   uint64    // probes filed
-	probes  []Probe   // a ring of HistorySize; the one filed last is at (count-1) % HistorySize
+	mu         sync.Mutex // guards everything
+	target     Target
+	tracker    tracker
+	repetition repetition
+	since      time.Time
+	reason     string
+	lastOK     time.Time // start of the last good probe; zero: none yet
+	count      uint64    // probes filed
+	probes     []Probe   // a ring of HistorySize; the one filed last is at (count-1) % HistorySize
 }
 
 func newRecord(t Target, now time.Time) *record {
@@ -31,22 +32,31 @@ func (r *record) retarget(t Target) {
 	defer r.mu.Unlock()
 	r.target = t
 	r.tracker.thresholds(t.Check.Rise, t.Check.Fall)
+	r.repetition.interrupt()
 }
 
 // observe files p and returns what it meant.
 func (r *record) observe(p Probe) Result {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	o := outcome{probe: p, before: r.tracker.state, lasted: p.At.Add(p.Duration).Sub(r.since)}
+	at := p.end()
+	o := outcome{probe: p, before: r.tracker.state, lasted: at.Sub(r.since)}
 	if !r.lastOK.IsZero() {
-		o.sinceOK = p.At.Add(p.Duration).Sub(r.lastOK)
+		o.sinceOK = at.Sub(r.lastOK)
 	}
 	changed, count := r.tracker.observe(p.OK)
 	o.after, o.count, o.threshold = r.tracker.state, count, r.tracker.threshold()
-	if changed {
+	switch {
+	case changed:
 		o.threshold = count
-		r.since = p.At.Add(p.Duration)
+		r.since = at
 		r.reason = o.explain()
+		r.repetition.restart(p, at)
+	case p.OK:
+		r.repetition.interrupt()
+	case o.after == Down:
+		o.quiet = !r.repetition.failed(p, at)
+		o.repeated = r.repetition.count
 	}
 	if p.OK {
 		r.lastOK = p.At

@@ -77,6 +77,9 @@ type Probe struct {
 	Reason string
 }
 
+// end is when the probe ended.
+func (p Probe) end() time.Time { return p.At.Add(p.Duration) }
+
 // Result is what one probe meant for its target.
 type Result struct {
 	Key     Key
@@ -84,7 +87,8 @@ type Result struct {
 	Probe   Probe
 	State   State // after the probe
 	Changed bool  // this probe changed State
-	// Message is one line for the log. It is empty for a success that was expected.
+	// Message is one line for the log. It is empty for a success that was expected, and for most
+	// failures of a backend that stays down.
 	Message string
 }
 
