@@ -20,8 +20,12 @@
 //   - A target that was never checked (initial: checking) takes the verdict of its first probe,
 //     good or bad: a good one lets it serve, and a bad one keeps a pool whose backends all refuse
 //     from looking undecided. All other changes need rise or fall results in a row.
+//   - A probe that fails for want of something on this side (descriptors, memory, local ports), or
+//     because it was cancelled, is kept with its reason (Probe.Local) and counts neither for nor
+//     against the backend. The same holds for a connection attempt of live traffic.
 //   - Result.Message leaves out what would repeat itself: of the failures of a backend that stays
-//     down, all but those with a new reason, the 2nd, 4th, 8th … and one each 10 minutes.
+//     down, all but those with a new reason, the 2nd, 4th, 8th … and one each 10 minutes; of the
+//     probes that were not possible here, all but the first in a row, once a minute at most.
 //   - At most Options.Concurrency probes run at a time, and those that ran into their deadline the
 //     last time may hold at most half of these places, so backends that hang cannot starve the
 //     probes of those that answer. A probe that had to wait is counted as overdue.

@@ -56,7 +56,7 @@ func (p *httpProber) probe(ctx context.Context, o opener) Probe {
 	start := time.Now()
 	l, phase, err := o.open(ctx, p.addr, p.tls)
 	if err != nil {
-		return p.failed(Probe{Phase: phase}, openFailure(phase, err, p.check.Timeout))
+		return failure(ctx, Probe{Phase: phase}, p.sent, openFailure(phase, err, p.check.Timeout), err)
 	}
 	out := p.exchange(ctx, l, start)
 	if out.OK && p.check.Interval >= abortBelow {
@@ -71,7 +71,7 @@ func (p *httpProber) probe(ctx context.Context, o opener) Probe {
 func (p *httpProber) exchange(ctx context.Context, l *link, start time.Time) Probe {
 	out := Probe{Phase: PhaseSend}
 	if _, err := l.Write(p.request); err != nil {
-		return p.failed(out, sendFailure(err, p.check.Timeout))
+		return failure(ctx, out, p.sent, sendFailure(err, p.check.Timeout), err)
 	}
 	out.Phase = PhaseReceive
 	tap := &tap{from: l}
@@ -81,21 +81,21 @@ func (p *httpProber) exchange(ctx context.Context, l *link, start time.Time) Pro
 	resp := fasthttp.Response{StreamBody: true, SkipBody: p.check.Method == fasthttp.MethodHead}
 	if err := resp.ReadLimitBody(br, 0); err != nil {
 		out.Excerpt = excerpt(tap.first)
-		return p.failed(out, p.headFailure(err, tap))
+		return failure(ctx, out, p.sent, p.headFailure(err, tap), tap.err)
 	}
 	out.Phase, out.Status = PhaseStatus, resp.StatusCode()
 	if !p.check.Status.Contains(out.Status) {
 		out.Excerpt = p.lastWords(ctx, l, resp.BodyStream())
-		return p.failed(out, p.answer(out)+" (want "+p.check.Status.Text+")")
+		return failure(ctx, out, p.sent, p.answer(out)+" (want "+p.check.Status.Text+")", nil)
 	}
 	out.Phase = PhaseBody
 	body, cut, err := readBody(resp.BodyStream(), p.check.MaxBody)
 	out.Excerpt = excerpt(body)
 	if err != nil {
-		return p.failed(out, p.answer(out)+", "+p.bodyFailure(err, tap, len(body)))
+		return failure(ctx, out, p.sent, p.answer(out)+", "+p.bodyFailure(err, tap, len(body)), tap.err)
 	}
 	if complaint := p.judge(body); complaint != "" {
-		return p.failed(out, p.answer(out)+" ("+complaint+p.cutNote(cut)+")")
+		return failure(ctx, out, p.sent, p.answer(out)+" ("+complaint+p.cutNote(cut)+")", nil)
 	}
 	out.OK = true
 	out.Reason = fmt.Sprintf("%s → %d in %s%s", p.sent, out.Status, brief(time.Since(start)), p.cutNote(cut))
@@ -123,12 +123,6 @@ func (p *httpProber) judge(body []byte) string {
 		}
 	}
 	return ""
-}
-
-// failed completes a failure with the sentence about it.
-func (p *httpProber) failed(out Probe, came string) Probe {
-	out.Reason = p.sent + " → " + came
-	return out
 }
 
 // answer is what came back: 503 "db pool exhausted".

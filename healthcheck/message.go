@@ -15,6 +15,8 @@ type outcome struct {
 	sinceOK       time.Duration // since the last good probe; 0: there was none
 	repeated      int           // failures of a backend that was down already
 	quiet         bool          // this one of them is not worth a line
+	unchecked     time.Duration // how long there were no checks until this one
+	again         bool          // say that there was this one
 }
 
 // explain is the reason for a state: what was sent, what came back, what was wanted, n of n.
@@ -24,6 +26,19 @@ func (o outcome) explain() string {
 
 // message is the line for the log; empty if there is nothing new.
 func (o outcome) message(k Key) string {
+	line := o.verdict(k)
+	switch {
+	case !o.again:
+		return line
+	case line == "":
+		return fmt.Sprintf("%s checked again after %s: %s; its state stays %s",
+			k, brief(o.unchecked), o.probe.Reason, o.after)
+	}
+	return line + "; checked again after " + brief(o.unchecked)
+}
+
+// verdict says what the probe meant.
+func (o outcome) verdict(k Key) string {
 	switch {
 	case o.before != o.after:
 		return fmt.Sprintf("%s %s: %s%s", k, o.after, o.explain(), o.history())
@@ -42,6 +57,11 @@ func (o outcome) message(k Key) string {
 		times = fmt.Sprintf(" (%d times)", o.repeated)
 	}
 	return fmt.Sprintf("%s still down%s: %s%s", k, times, o.probe.Reason, o.history())
+}
+
+// uncheckedMessage says that nothing is known anew.
+func uncheckedMessage(k Key, cause string, s State) string {
+	return fmt.Sprintf("%s not checked: %s here; its state stays %s", k, cause, s)
 }
 
 // history says how long things were different.

@@ -16,7 +16,7 @@ const defaultConcurrency = 256
 
 // Options configures a Monitor. The zero value is usable.
 type Options struct {
-	// Observe is called after every probe and after every counted ConnectFailed. nil: nobody is
+	// Observe is called after every probe and after every ConnectFailed that is kept. nil: nobody is
 	// told. The package documentation says from where and in which order.
 	Observe func(Result)
 	// Concurrency is how many probes may run at a time. 0: 256.
@@ -129,8 +129,10 @@ func sameTarget(a, b Target) bool {
 }
 
 // ConnectFailed says that live traffic could not connect to the backend. It counts as a failed
-// probe and the next probe follows at once; of several within a second only the first counts. It
-// is ignored unless the target k has that backend address. It never blocks.
+// probe and the next probe follows at once; of several within a second only the first counts. If
+// err is about something missing on this side (Probe.Local), or a cancelled context, it is only
+// kept in the history, at most once per interval. It is ignored unless the target k has that
+// backend address. It never blocks.
 func (m *Monitor) ConnectFailed(k Key, backend netip.AddrPort, err error) {
 	m.mu.RLock()
 	s := m.schedules[k]
@@ -155,7 +157,8 @@ func (m *Monitor) Status(k Key) (Status, bool) {
 // because the one before had not ended.
 func (m *Monitor) Overdue() uint64 { return m.overdue.Load() }
 
-// Settled reports whether every target has had its first probe. It is true without targets.
+// Settled reports whether every target has had its first probe, though it may have been one that was
+// not possible on this side. It is true without targets.
 func (m *Monitor) Settled() bool {
 	m.mu.RLock()
 	defer m.mu.RUnlock()

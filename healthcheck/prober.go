@@ -22,14 +22,33 @@ type prober interface {
 var (
 	_ prober = (*httpProber)(nil)
 	_ prober = (*tcpProber)(nil)
-	_ prober = brokenProber("")
+	_ prober = (*brokenProber)(nil)
 )
 
-// brokenProber stands in for a check that cannot be run; it is the reason.
-type brokenProber string
+// brokenProber stands in for a check that cannot be run.
+type brokenProber struct {
+	check *config.HealthCheck
+	addr  netip.AddrPort
+	err   error // why
+}
 
-func (p brokenProber) probe(context.Context, opener) Probe {
-	return Probe{Phase: PhaseConnect, Reason: string(p)}
+// probe fails. If only a lack of something on this side kept the check from being compiled, it
+// tries that again.
+func (p *brokenProber) probe(ctx context.Context, o opener) Probe {
+	err := p.err
+	if localCause(err) != "" {
+		r := compile(p.check)
+		if r.err == nil {
+			return r.prober(p.addr).probe(ctx, o)
+		}
+		err = r.err
+	}
+	reason := strings.ReplaceAll(err.Error(), "\n", "; ")
+	return Probe{
+		Phase:  PhaseConnect,
+		Local:  localCause(err),
+		Reason: "cannot probe " + p.addr.String() + ": " + reason,
+	}
 }
 
 // recipe is a check compiled once for all its targets.
@@ -96,8 +115,7 @@ func (r recipe) prober(addr netip.AddrPort) prober {
 	addr = netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port())
 	switch {
 	case r.err != nil:
-		reason := strings.ReplaceAll(r.err.Error(), "\n", "; ")
-		return brokenProber("cannot probe " + addr.String() + ": " + reason)
+		return &brokenProber{r.check, addr, r.err}
 	case r.check.Protocol == config.TCP:
 		return newTCPProber(r, addr)
 	}

@@ -11,19 +11,28 @@ type record struct {
 	target     Target
 	tracker    tracker
 	repetition repetition
+	shortage   shortage
 	since      time.Time
 	reason     string
+	settled    bool      // a probe was observed
+	judged     bool      // a probe that said something was
 	lastOK     time.Time // start of the last good probe; zero: none yet
 	count      uint64    // probes filed
 	probes     []Probe   // a ring of HistorySize; the one filed last is at (count-1) % HistorySize
 }
 
 func newRecord(t Target, now time.Time) *record {
-	r := &record{target: t, tracker: newTracker(t.Check), since: now, reason: "not probed yet"}
-	if r.tracker.state != Checking {
-		r.reason = "initial: " + r.tracker.state.String() + ", not probed yet"
-	}
+	r := &record{target: t, tracker: newTracker(t.Check), since: now}
+	r.reason = r.unjudged("not probed yet")
 	return r
+}
+
+// unjudged is the reason for a state that no probe has brought about.
+func (r *record) unjudged(why string) string {
+	if r.tracker.state == Checking {
+		return why
+	}
+	return "initial: " + r.tracker.state.String() + ", " + why
 }
 
 // retarget takes over a changed check or probe address of the same backend.
@@ -39,8 +48,44 @@ func (r *record) retarget(t Target) {
 func (r *record) observe(p Probe) Result {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.settled = true
+	before := r.tracker.state
+	var message string
+	if p.Local != "" {
+		message = r.unchecked(p)
+	} else {
+		message = r.judge(p)
+	}
+	r.keep(p)
+	return Result{
+		Key:     r.target.Key,
+		Backend: r.target.Backend,
+		Probe:   p,
+		State:   r.tracker.state,
+		Changed: r.tracker.state != before,
+		Message: message,
+	}
+}
+
+// unchecked takes note of a probe that says nothing about the backend. mu must be held.
+func (r *record) unchecked(p Probe) (message string) {
+	if p.Local == causeCancelled {
+		return ""
+	}
+	if !r.judged {
+		r.reason = r.unjudged("not checked: " + p.Local + " here")
+	}
+	if !r.shortage.missed(p.end()) {
+		return ""
+	}
+	return uncheckedMessage(r.target.Key, p.Local, r.tracker.state)
+}
+
+// judge counts a probe that says something about the backend. mu must be held.
+func (r *record) judge(p Probe) (message string) {
 	at := p.end()
 	o := outcome{probe: p, before: r.tracker.state, lasted: at.Sub(r.since)}
+	o.unchecked, o.again = r.shortage.over(at)
 	if !r.lastOK.IsZero() {
 		o.sinceOK = at.Sub(r.lastOK)
 	}
@@ -61,15 +106,15 @@ func (r *record) observe(p Probe) Result {
 	if p.OK {
 		r.lastOK = p.At
 	}
+	r.judged = true
+	return o.message(r.target.Key)
+}
+
+// abandon files p, which was cancelled, without telling anybody.
+func (r *record) abandon(p Probe) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	r.keep(p)
-	return Result{
-		Key:     r.target.Key,
-		Backend: r.target.Backend,
-		Probe:   p,
-		State:   o.after,
-		Changed: changed,
-		Message: o.message(r.target.Key),
-	}
 }
 
 // keep puts p into the ring. mu must be held.
@@ -85,7 +130,7 @@ func (r *record) keep(p Probe) {
 func (r *record) probed() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.count > 0
+	return r.settled
 }
 
 func (r *record) status() Status {
@@ -105,13 +150,4 @@ func (r *record) status() Status {
 		s.Probes[i] = r.probes[(r.count-1-uint64(i))%HistorySize]
 	}
 	return s
-}
-
-// liveProbe is the probe that a failed connection attempt of live traffic counts as.
-func liveProbe(t Target, f liveFailure) Probe {
-	return Probe{
-		At:     f.at,
-		Phase:  PhaseConnect,
-		Reason: "live traffic: connect " + t.Backend.String() + " → " + describe(f.err),
-	}
 }

@@ -12,8 +12,6 @@ const (
 	spreadLimit = 500 * time.Millisecond
 	// jitter is the largest deviation from the interval, as a share of it.
 	jitter = 0.1
-	// connectFailedEvery is the shortest time between two failures of live traffic that count.
-	connectFailedEvery = time.Second
 )
 
 // schedule probes one target, from one goroutine, until it is stopped.
@@ -29,29 +27,26 @@ type schedule struct {
 	ctx  context.Context
 	stop context.CancelFunc
 
-	failures    chan liveFailure // holds one
-	nextFailure atomic.Int64     // Unix nanoseconds; earlier failures do not count
+	failures  inbox // of live traffic
+	shortages inbox // of live traffic, for want of something here
 
 	// owned by run
 	timedOut bool // the last probe ran into its deadline
 	late     bool // the coming probe is counted as overdue
 }
 
-// liveFailure is a connection attempt of live traffic that failed.
-type liveFailure struct {
-	at  time.Time
-	err error
-}
-
 // newSchedule makes a schedule without starting it; the caller sets record and after. m.mu must be
 // held.
 func newSchedule(m *Monitor, t Target, r recipe) *schedule {
 	s := &schedule{
-		m:        m,
-		target:   t,
-		rand:     rand.New(rand.NewPCG(m.rand.Uint64(), m.rand.Uint64())),
-		done:     make(chan struct{}),
-		failures: make(chan liveFailure, 1),
+		m:      m,
+		target: t,
+		rand:   rand.New(rand.NewPCG(m.rand.Uint64(), m.rand.Uint64())),
+		done:   make(chan struct{}),
+
+		failures: newInbox(connectFailedEvery),
+		// They count for nothing, and must not push the probes out of the history.
+		shortages: newInbox(max(t.Check.Interval, connectFailedEvery)),
 	}
 	s.ctx, s.stop = context.WithCancel(m.ctx)
 	p := r.prober(t.Addr)
@@ -70,15 +65,11 @@ func (s *schedule) refresh(r recipe) {
 
 // connectFailed leaves a failure of live traffic for run.
 func (s *schedule) connectFailed(at time.Time, err error) {
-	next := s.nextFailure.Load()
-	if at.UnixNano() < next ||
-		!s.nextFailure.CompareAndSwap(next, at.Add(connectFailedEvery).UnixNano()) {
-		return
+	in := &s.failures
+	if localCause(err) != "" {
+		in = &s.shortages
 	}
-	select {
-	case s.failures <- liveFailure{at, err}:
-	default: // one waits already, behind a probe that hangs
-	}
+	in.put(liveFailure{at, err})
 }
 
 // run is the life of the schedule.
@@ -93,9 +84,11 @@ func (s *schedule) run() {
 	for s.ctx.Err() == nil {
 		select {
 		case <-s.ctx.Done():
-		case f := <-s.failures:
+		case f := <-s.failures.waiting:
 			s.file(liveProbe(s.target, f))
 			timer.Reset(0)
+		case f := <-s.shortages.waiting:
+			s.file(liveProbe(s.target, f)) // a probe now would need what is short
 		case <-timer.C:
 			if due, ok := s.probe(); ok {
 				timer.Reset(time.Until(due))
@@ -114,8 +107,11 @@ func (s *schedule) probe() (due time.Time, ok bool) {
 	s.late = false
 	p := s.attempt()
 	s.m.slots.leave(slow)
-	if s.ctx.Err() != nil {
-		return time.Time{}, false // it was cancelled, or nobody wants to know any more
+	if s.ctx.Err() != nil { // it was cancelled, or nobody wants to know any more
+		if p.Local != "" {
+			s.record.abandon(p)
+		}
+		return time.Time{}, false
 	}
 	s.file(p)
 	due = p.At.Add(s.interval())

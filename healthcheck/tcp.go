@@ -12,7 +12,7 @@ import (
 
 // abortBelow is the interval under which even good probes end with RST. A FIN of ours leaves the
 // local port in TIME_WAIT for a minute: 600 ports per backend at this interval, more than the
-// kernel has at 2 ms; then connecting fails here and healthy backends look down.
+// kernel has at 2 ms; then connecting fails here and nothing is checked any more.
 const abortBelow = 100 * time.Millisecond
 
 // tcpProber connects; it may send something and may want something in reply. A probe that only
@@ -43,7 +43,7 @@ func (p *tcpProber) probe(ctx context.Context, o opener) Probe {
 	start := time.Now()
 	l, phase, err := o.open(ctx, p.addr, nil)
 	if err != nil {
-		return p.failed(Probe{Phase: phase}, openFailure(phase, err, p.check.Timeout))
+		return failure(ctx, Probe{Phase: phase}, p.sent, openFailure(phase, err, p.check.Timeout), err)
 	}
 	out := Probe{Phase: PhaseConnect, OK: true}
 	came := "connected"
@@ -52,12 +52,12 @@ func (p *tcpProber) probe(ctx context.Context, o opener) Probe {
 		if _, err := l.Write(p.check.Send); err != nil {
 			l.abort()
 			out.OK = false
-			return p.failed(out, sendFailure(err, p.check.Timeout))
+			return failure(ctx, out, p.sent, sendFailure(err, p.check.Timeout), err)
 		}
 		came = "sent"
 	}
 	if p.wantsReply() {
-		out, came = p.receive(ctx, l)
+		out, came, err = p.receive(ctx, l)
 	}
 	if out.OK && out.Phase != PhaseConnect && p.check.Interval >= abortBelow {
 		l.close()
@@ -65,20 +65,15 @@ func (p *tcpProber) probe(ctx context.Context, o opener) Probe {
 		l.abort()
 	}
 	if !out.OK {
-		return p.failed(out, came)
+		return failure(ctx, out, p.sent, came, err)
 	}
 	out.Reason = fmt.Sprintf("%s → %s in %s", p.sent, came, brief(time.Since(start)))
 	return out
 }
 
-func (p *tcpProber) failed(out Probe, came string) Probe {
-	out.Reason = p.sent + " → " + came
-	return out
-}
-
 // receive reads until the expectation is met, the peer ends, MaxBody bytes are there or the probe's
-// time is up.
-func (p *tcpProber) receive(ctx context.Context, l *link) (out Probe, came string) {
+// time is up; err is what kept the expectation from being met.
+func (p *tcpProber) receive(ctx context.Context, l *link) (out Probe, came string, err error) {
 	out.Phase = PhaseReceive
 	reply, err := readUntil(ctx, l, p.check.MaxBody, p.met)
 	out.Excerpt = excerpt(reply)
@@ -90,17 +85,17 @@ func (p *tcpProber) receive(ctx context.Context, l *link) (out Probe, came strin
 	switch {
 	case err == nil:
 		out.OK = true
-		return out, received
+		return out, received, nil
 	case errors.Is(err, errBacktrack):
-		return out, fmt.Sprintf("%s (expect %q: %v)", received, p.expect.text, err)
+		return out, fmt.Sprintf("%s (expect %q: %v)", received, p.expect.text, err), err
 	case errors.Is(err, errReplyTooLong):
-		return out, fmt.Sprintf("%s in the first %s%s", received, size(p.check.MaxBody), want)
+		return out, fmt.Sprintf("%s in the first %s%s", received, size(p.check.MaxBody), want), err
 	case errors.Is(err, io.EOF):
-		return out, received + ", then closed" + want
+		return out, received + ", then closed" + want, err
 	case isTimeout(err):
-		return out, received + " within " + brief(p.check.Timeout) + want
+		return out, received + " within " + brief(p.check.Timeout) + want, err
 	}
-	return out, received + ", then " + describe(err) + want
+	return out, received + ", then " + describe(err) + want, err
 }
 
 // wanted names the expectation.

@@ -65,6 +65,7 @@ const (
 )
 
 // Probe is the outcome of one probe, or of one connection attempt of live traffic that failed.
+// Unless Local is empty it says nothing about the backend, and counts neither for nor against it.
 type Probe struct {
 	At       time.Time // when it began
 	Duration time.Duration
@@ -75,6 +76,9 @@ type Probe struct {
 	// Reason says what was sent, what came back and, if not OK, what was wanted:
 	// GET http://10.0.0.12:8080/healthz → 503 "db pool exhausted" (want 200).
 	Reason string
+	// Local is what was missing on this side, such as "too many open files", or "cancelled". Empty:
+	// the outcome is the backend's.
+	Local string
 }
 
 // end is when the probe ended.
@@ -87,8 +91,9 @@ type Result struct {
 	Probe   Probe
 	State   State // after the probe
 	Changed bool  // this probe changed State
-	// Message is one line for the log. It is empty for a success that was expected, and for most
-	// failures of a backend that stays down.
+	// Message is one line for the log. It is empty for a success that was expected, for most
+	// failures of a backend that stays down, and for all but the first of the probes in a row that
+	// were not possible on this side.
 	Message string
 }
 
