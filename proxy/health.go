@@ -34,7 +34,9 @@ func (s *Server) observe(r healthcheck.Result) {
 	if pool == nil {
 		return // it was removed while the probe was under way
 	}
-	s.stats.Pool(r.Key.Pool).Probe(r.Key.Backend, r.Probe.OK, r.Probe.Duration)
+	if r.Probe.Local == "" { // else it says nothing about the backend
+		s.stats.Pool(r.Key.Pool).Probe(r.Key.Backend, r.Probe.OK, r.Probe.Duration)
+	}
 	if r.Message != "" {
 		s.logProbe(r)
 	}
@@ -59,14 +61,11 @@ func find(pool *exchange.Pool, r healthcheck.Result) *balancer.Backend {
 // logProbe writes what an operator needs at night: that a backend changed, and why.
 func (s *Server) logProbe(r healthcheck.Result) {
 	fields := []zap.Field{zap.String("pool", r.Key.Pool), zap.String("backend", r.Key.Backend)}
-	switch {
-	case !r.Changed:
-		s.log.Info(r.Message, fields...)
-	case r.State == healthcheck.Up:
-		s.log.Info(r.Message, fields...)
-	default:
+	if r.Probe.Local != "" || (r.Changed && r.State == healthcheck.Down) {
 		s.log.Warn(r.Message, fields...)
+		return
 	}
+	s.log.Info(r.Message, fields...)
 }
 
 // connectFailed tells the monitor that live traffic could not connect.
