@@ -130,6 +130,19 @@ func TestCoversMatchers(t *testing.T) {
 	}
 }
 
+// TestEffort holds what bounds the search for unreachable routes against what it bounds.
+func TestEffort(t *testing.T) {
+	const n = 100
+	for _, r := range []Route{{Methods: make([]string, n)}, {Headers: make([]Header, n)}, {Query: make([]Parameter, n)}, {Source: make([]netip.Prefix, n)}} {
+		if got := effort(r, r); got < n*n {
+			t.Errorf("%d comparisons, want at least %d", got, n*n)
+		}
+	}
+	if got := effort(Route{}, Route{}); got != 1 {
+		t.Errorf("%d comparisons of empty routes, want 1", got)
+	}
+}
+
 func TestOverlap(t *testing.T) {
 	ip := func(s string) netip.Addr {
 		if s == "" {

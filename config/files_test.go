@@ -66,7 +66,7 @@ func TestCheckListenerFiles(t *testing.T) {
 	early, earlyKey := certificate(t, time.Now().Add(96*time.Hour))
 	dir := tree(t, map[string]string{
 		"a.crt": cert, "a.key": key, "old.crt": old, "old.key": oldKey, "early.crt": early, "early.key": earlyKey,
-		"empty": "", "staple": "\x30\x03\x0a\x01\x00", "page.html": "<p>", "large.html": strings.Repeat("x", maxErrorPage+1),
+		"empty": "", "staple": "\x30\x03\x0a\x01\x00", "longer": "\x30\x03\x0a\x01\x00\x00", "octets": "\x04\x01\x00", "page.html": "<p>", "large.html": strings.Repeat("x", maxErrorPage+1),
 	})
 	const pair = "certificates: [{ cert: a.crt, key: a.key }]"
 	tests := []struct {
@@ -82,6 +82,8 @@ func TestCheckListenerFiles(t *testing.T) {
 		{"not yet valid", "certificates: [{ cert: early.crt, key: early.key }]", "page.html", "not valid before", 0},
 		{"authority", pair + ", client_ca: empty", "page.html", "no certificate in it", 1},
 		{"staple", pair + ", ocsp: a.crt", "page.html", "not an OCSP response in DER", 1},
+		{"not a sequence", pair + ", ocsp: octets", "page.html", "not an OCSP response in DER", 1},
+		{"bytes behind the staple", pair + ", ocsp: longer", "page.html", "not an OCSP response in DER", 1},
 		{"missing staple", pair + ", ocsp: none", "page.html", "tls.ocsp: ", 1},
 		{"missing page", pair, "none.html", "error_pages.503: ", 1},
 		{"large page", pair, "large.html", "larger than 1024 KiB", 1},

@@ -30,7 +30,7 @@ func listenerRows(f features) []key {
 	rows = append(rows, []key{
 		{path: "listeners.*.accept_proxy_protocol", kind: kindObject, planned: true, doc: "Who must send a PROXY header."},
 		{path: "listeners.*.request_id", kind: kindBool, def: "false", planned: !f.routesFull, doc: "Give every request an id."},
-		{path: "listeners.*.error_pages", kind: kindMap, naming: namesStatuses, planned: !f.routesFull, doc: "Bodies of error responses."},
+		{path: "listeners.*.error_pages", kind: kindMap, naming: namesStatuses, planned: !f.routesFull, doc: "Bodies of error responses of weir's own, by status."},
 		{path: "listeners.*.error_pages.*", kind: kindFile, doc: "File with the body."},
 		{path: "listeners.*.tcp", kind: kindObject, planned: true, doc: "Options of TCP sockets."},
 		{path: "listeners.*.udp", kind: kindObject, planned: true, doc: "Behaviour of UDP sessions."},
@@ -83,11 +83,11 @@ func cipherSuites() []string {
 func admissionRows(later bool) []key {
 	const p = "listeners.*."
 	return []key{
-		{path: p + "allow", kind: kindList, single: true, planned: later, doc: "Networks of clients that are served."},
+		{path: p + "allow", kind: kindList, single: true, planned: later, doc: "Networks of clients that are served. Absent: all."},
 		{path: p + "allow[]", kind: kindPrefix, doc: "Network (`10.0.0.0/8`) or address."},
-		{path: p + "deny", kind: kindList, single: true, planned: later, doc: "Networks of clients that are refused."},
+		{path: p + "deny", kind: kindList, single: true, planned: later, doc: "Networks of clients that are refused, whatever `allow` says."},
 		{path: p + "deny[]", kind: kindPrefix, doc: "Network or address."},
-		{path: p + "rate_limit", kind: kindObject, planned: later, doc: "Requests in a second."},
+		{path: p + "rate_limit", kind: kindObject, planned: later, doc: "How often a client is served."},
 		{path: p + "rate_limit.key", kind: kindEnum, def: "client_ip", enum: []string{"client_ip"}, doc: "What is counted apart."},
 		{path: p + "rate_limit.rate", kind: kindFloat, def: "0", min: "0.001", max: "1000000", zero: "no limit",
 			doc: "Requests in a second; beyond: 429 with Retry-After."},

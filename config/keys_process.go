@@ -72,7 +72,7 @@ func timeoutBounds(f features) []bound {
 		t("backend_response", "pools", "60s", "From the end of the request to the first byte of the response; 504."),
 		t("backend_idle", "pools", "60s", "Between two parts of a response body."),
 		t("backend_keepalive", "pools", "60s", "An unused connection to a backend is kept this long."),
-		with(f.upgrade, t("tunnel_idle", "pools", "1h", "Either direction of an upgraded connection.")),
+		with(f.upgrade, t("tunnel_idle", "pools", "1h", "Without data in either direction of an upgraded connection.")),
 		with(f.upgrade, t("half_close", "pools", "30s", "After one side of a connection has ended.")),
 		with(false, t("tcp_idle", "listeners", "350s", "Without data on a TCP connection.")),
 		with(false, t("udp_idle", "listeners", "60s", "Without a datagram in a UDP session.")),

@@ -5,18 +5,18 @@ func routeRows(f features) []key {
 	const p = "listeners.*.routes[]"
 	later := !f.routesFull
 	rows := []key{
-		{path: p, kind: kindObject, doc: "One route. What is not given matches everything."},
+		{path: p, kind: kindObject, doc: routeDoc(f)},
 		{path: p + ".host", kind: kindHostPattern, doc: "Host name without port, exact or `*.suffix`, in any letter case."},
 		{path: p + ".path", kind: kindURLPath, doc: "Whole path, exact."},
 		{path: p + ".path_prefix", kind: kindURLPath, doc: "Beginning of the path, in whole segments: `/api` matches `/api` and `/api/x`, not `/apix`."},
-		{path: p + ".path_regex", kind: kindPattern, planned: later, doc: "Expression that the path matches."},
+		{path: p + ".path_regex", kind: kindPattern, planned: later, doc: "Expression that the path matches, in Go syntax; `^` and `$` anchor it."},
 		{path: p + ".method", kind: kindList, single: true, doc: "Any of these methods."},
 		{path: p + ".method[]", kind: kindMethod, doc: "A method."},
-		{path: p + ".headers", kind: kindMap, naming: namesFields, planned: later, doc: "Fields that the request has."},
+		{path: p + ".headers", kind: kindMap, naming: namesFields, planned: later, doc: "Fields that the request has, all of them, by name."},
 		{path: p + ".headers.*", kind: kindFieldValue, doc: "Value of the field, the whole of it."},
-		{path: p + ".query", kind: kindMap, naming: namesParameters, planned: later, doc: "Parameters that the request has."},
+		{path: p + ".query", kind: kindMap, naming: namesParameters, planned: later, doc: "Parameters that the request has, all of them, by name."},
 		{path: p + ".query.*", kind: kindText, doc: "Value of the parameter, decoded."},
-		{path: p + ".source", kind: kindList, single: true, planned: later, doc: "Networks of clients."},
+		{path: p + ".source", kind: kindList, single: true, planned: later, doc: "Networks of clients, any of them."},
 		{path: p + ".source[]", kind: kindPrefix, doc: "Network (`10.0.0.0/8`) or address."},
 		{path: p + ".sni", kind: kindList, planned: true, doc: "TLS server names."},
 		{path: p + ".alpn", kind: kindList, planned: true, doc: "TLS application protocols."},
@@ -27,6 +27,15 @@ func routeRows(f features) []key {
 		{path: p + ".split[].weight", kind: kindInt, def: "1", min: "0", max: "1000", doc: "Share of the clients. 0: none."},
 	}
 	return append(rows, actionRows(later)...)
+}
+
+// routeDoc is about the actions that there are.
+func routeDoc(f features) string {
+	doc := "One route. What is not given matches everything."
+	if f.routesFull {
+		doc += " It does exactly one thing: `pool`, `split`, `redirect` or `respond`."
+	}
+	return doc
 }
 
 // actionRows are the keys of a route that answer a request or change it.
@@ -42,13 +51,13 @@ func actionRows(later bool) []key {
 		{path: p + ".respond.status", kind: kindInt, required: true, min: "200", max: "599", doc: "Status."},
 		{path: p + ".respond.body", kind: kindBody, doc: "Body, at most 64 KiB."},
 		{path: p + ".respond.content_type", kind: kindFieldValue, def: "text/plain; charset=utf-8", doc: "Content-Type of a body that is not empty."},
-		{path: p + ".strip_prefix", kind: kindURLPath, planned: later, doc: "Take this off the path."},
-		{path: p + ".rewrite", kind: kindRewrite, planned: later, doc: "Replace the path."},
+		{path: p + ".strip_prefix", kind: kindURLPath, planned: later, doc: "Take this off the path that the backend sees, in whole segments."},
+		{path: p + ".rewrite", kind: kindRewrite, planned: later, doc: "Replace the path that the backend sees; `{path}` is what `strip_prefix` left of it, the query stays."},
 	}
 	for _, side := range []string{"request", "response"} {
 		fields := p + "." + side + "_headers"
 		rows = append(rows,
-			key{path: fields, kind: kindObject, planned: later, doc: "Change fields of " + side + "s."},
+			key{path: fields, kind: kindObject, planned: later, doc: "Change fields of " + side + "s, but for those of the connection and its framing."},
 			key{path: fields + ".remove", kind: kindList, single: true, doc: "Fields that are taken out, before anything else."},
 			key{path: fields + ".remove[]", kind: kindFieldName, doc: "Name of a field, in any letter case."},
 			key{path: fields + ".set", kind: kindMap, naming: namesFields, doc: "Fields that get this one value, whether they are there or not."},

@@ -18,6 +18,7 @@ func TestPositions(t *testing.T) {
 		{"after a literal block", listener + "pools:\n  app:\n    health_check:\n      protocol: http\n      body: |\n        one\n\n        two\n      rise: «0»\n    backends: [\"10.0.0.1:80\"]\n"},
 		{"after a folded block", listener + "pools:\n  app:\n    health_check:\n      protocol: http\n      body: >-\n        one\n        two\n\n      rise: «0»\n    backends: [\"10.0.0.1:80\"]\n"},
 		{"after a folded text", listener + "pools:\n  app:\n    health_check:\n      protocol: http\n      body: 'one\n        two'\n      rise: «0»\n    backends: [\"10.0.0.1:80\"]\n"},
+		{"folded text of other letters", listener + "pools:\n  app:\n    health_check:\n      protocol: http\n      method: «\"äöü»\n        two three four\"\n    backends: [\"10.0.0.1:80\"]\n"},
 		{"after comments", "# one\n\n" + listener + "# two\npools: # three\n  # four\n  app:\n    min_healthy: «-1» # five\n    backends: [\"10.0.0.1:80\"]\n"},
 		{"list item", listener + "pools:\n  app:\n    backends:\n      - 10.0.0.1:80\n      - «x»\n"},
 		{"compact list", listener + "pools:\n  app:\n    backends:\n    - 10.0.0.1:80\n    - «10.0.0.1»\n"},

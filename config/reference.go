@@ -118,6 +118,9 @@ func allowedText(k *key) string {
 	if k.kind == kindList {
 		enum = k.item.enum
 	}
+	if k.naming == namesStatuses {
+		enum = strings.Fields(ownStatuses)
+	}
 	if len(enum) > 0 {
 		return "`" + strings.Join(enum, "` `") + "`"
 	}

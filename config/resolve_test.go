@@ -149,11 +149,13 @@ func TestResolveConditionsAndTunnels(t *testing.T) {
 // TestUnusedPoolsOfSplits wants an arm to count as a use of its pool, and an unreadable one as a
 // possible one.
 func TestUnusedPoolsOfSplits(t *testing.T) {
-	text := "listeners: { web: { protocol: http, address: \":80\", routes: [{ split: [{ pool: app }, ARM] }] } }\npools: { app: { backends: [\"10.0.0.11:8080\"] }, other: { backends: [\"10.0.0.12:8080\"] } }\n"
-	for arm, warned := range map[string]bool{"{ pool: other }": false, "{ pol: other }": false, "x": false, "{ pool: app }": true} {
-		_, report := LoadBytes("x.yaml", []byte(strings.Replace(text, "ARM", arm, 1)), withFeatures(every()))
+	text := "listeners: { web: { protocol: http, address: \":80\", routes: [{ split: ARMS }] } }\npools: { app: { backends: [\"10.0.0.11:8080\"] }, other: { backends: [\"10.0.0.12:8080\"] } }\n"
+	for arms, warned := range map[string]bool{
+		"[{ pool: app }, { pool: other }]": false, "[{ pool: app }, { pol: other }]": false, "[{ pool: app }, x]": false, "x": false, "[{ pool: app }]": true,
+	} {
+		_, report := LoadBytes("x.yaml", []byte(strings.Replace(text, "ARMS", arms, 1)), withFeatures(every()))
 		if got := report.Warnings() > 0; got != warned {
-			t.Errorf("%s: got %v", arm, report.Diagnostics)
+			t.Errorf("%s: got %v", arms, report.Diagnostics)
 		}
 	}
 }
