@@ -143,10 +143,11 @@ func (d *daemon) Reload(context.Context) (api.Reloaded, error) {
 		summary, err = d.plane.Apply(c)
 	}
 	if err != nil {
+		err = explainBind(err)
 		d.registry.Reload(false, time.Now(), 0, "")
 		d.log.Error("reload refused, the running configuration is unchanged",
 			zap.Uint64("generation", old.generation), zap.Error(err))
-		return api.Reloaded{}, explainBind(err)
+		return api.Reloaded{}, err
 	}
 	d.level.SetLevel(levelOf(c.Log))
 	d.publish(c, old.generation+1)

@@ -265,8 +265,8 @@ func TestReloadRefused(t *testing.T) {
 			if s := r.registry.ReloadStatus(); s.LastOK || s.Failed != 1 || s.Generation != before.Generation {
 				t.Errorf("telemetry says %+v", s)
 			}
-			if !strings.Contains(r.log.String(), "reload refused") {
-				t.Errorf("the log does not say it: %s", r.log)
+			if log := r.log.String(); !strings.Contains(log, "reload refused") || !strings.Contains(log, tt.want) {
+				t.Errorf("the log does not say it and why: %s", log)
 			}
 		})
 	}
