@@ -65,6 +65,7 @@ func cliReference(root *cobra.Command) []byte {
 
 - Results go to standard output, everything else to standard error. Colour is used on a terminal only, and not if ` + "`NO_COLOR`" + ` is set.
 - Verbs that ask a running weir find it by ` + "`--socket`" + `, or by the configuration of ` + "`-c`" + `, else at ` + "`" + defaultSocket + "`" + `.
+  Of that configuration nothing but ` + "`admin.socket`" + ` needs to be valid. They wait for an answer as long as ` + "`--timeout`" + ` says.
 - ` + "`-o json`" + ` is stable: fields are added, not renamed or removed.
 
 | exit code | meaning |

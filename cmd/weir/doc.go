@@ -2,8 +2,9 @@
 // a configuration, ask a running daemon, or try things without one.
 //
 // Nouns: verb (a cobra command; a file each), failure (an error with the exit code that it deserves),
-// locator (the flags by which a verb finds a daemon), admin (the client of the admin socket), daemon
-// (everything that `weir run` starts, in one value that `weir demo` starts as well).
+// locator (the flags by which a verb finds a daemon), excerpt (what leads to its socket in a configuration that
+// need not be valid), admin (the client of the admin socket), daemon (everything that `weir run` starts, in
+// one value that `weir demo` starts as well), fixed (the settings that a daemon keeps until its end).
 //
 // This package is the only one that knows all the others. It wires and prints; it decides nothing. What
 // the admin server needs of the running proxy it declares itself, and run.go adapts one to the other.
