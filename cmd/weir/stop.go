@@ -1,0 +1,76 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+// closingTime is how long the data plane takes at most to close connections that are idle.
+const closingTime = 100 * time.Millisecond
+
+// Stop ends everything: it stops accepting, waits for work in flight until ctx ends, and returns when
+// every goroutine of the daemon has ended.
+func (d *daemon) Stop(ctx context.Context) error {
+	d.Drain()
+	// A reload under way ends first; those that come later are refused, and need not wait for that.
+	d.reloading.Lock()
+	//lint:ignore SA2001 the lock is a barrier: what it guards is the time before it
+	d.reloading.Unlock()
+	err := d.finish(ctx)
+	// The admin server goes last, so that the drain can be watched.
+	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), adminGrace)
+	defer cancel()
+	if err := d.admin.Close(bounded); err != nil {
+		d.log.Warn("answers of the admin server were cut", zap.Error(err))
+	}
+	err = errors.Join(err, d.access.Close())
+	d.log.Info("stopped", zap.Duration("uptime", time.Since(d.started)))
+	return err
+}
+
+// finish shuts the data plane down. What is in flight when ctx ends is cut, which is as asked and so no
+// error; it is counted and logged.
+func (d *daemon) finish(ctx context.Context) error {
+	work, cut := context.WithCancel(context.WithoutCancel(ctx))
+	defer cut()
+	ended := make(chan error, 1)
+	go func() { ended <- d.plane.Shutdown(work) }()
+	select {
+	case err := <-ended:
+		return err
+	case <-ctx.Done():
+	}
+	// When ctx has ended early, idle connections are still being closed, which cuts nothing.
+	timer := time.NewTimer(closingTime)
+	defer timer.Stop()
+	select {
+	case err := <-ended:
+		return err
+	case <-timer.C:
+	}
+	left := d.inFlight()
+	cut()
+	err := <-ended
+	if errors.Is(err, context.Canceled) {
+		d.log.Warn("work in flight was cut", left...)
+		return nil
+	}
+	return err
+}
+
+// inFlight says how many clients are connected and how many of their requests are with a backend.
+func (d *daemon) inFlight() []zap.Field {
+	var connections, requests int64
+	for _, l := range d.plane.Listeners() {
+		connections += l.Active
+	}
+	for _, p := range d.plane.Pools() {
+		for _, m := range p.Snapshot().Members() {
+			requests += m.Backend.Active()
+		}
+	}
+	return []zap.Field{zap.Int64("connections", connections), zap.Int64("requests", requests)}
+}
