@@ -3,6 +3,7 @@
 package telemetry
 
 import (
+	"crypto/tls"
 	"net/netip"
 	"testing"
 	"time"
@@ -31,6 +32,8 @@ func TestCountingAllocs(t *testing.T) {
 		l.ConnectionClosed(0)
 		l.Rejected(RejectDraining)
 		l.AcceptError()
+		l.Handshake(tls.VersionTLS13, true)
+		l.Handshake(0, false)
 	})
 	wantNoAllocs(t, "Backend", func() {
 		b.Request(0, 200, OutcomeOK)

@@ -143,6 +143,7 @@ func (s *sink) listener(l *Listener) {
 	for i := range l.rejected {
 		s.sendCount(listenerRejected, l.rejected[i].Load(), l.name, rejectNames[i])
 	}
+	s.tls(l)
 }
 
 func (s *sink) http(h *HTTP) {

@@ -2,6 +2,7 @@ package telemetry
 
 import (
 	"bytes"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -43,6 +44,9 @@ func populated(t *testing.T) *Registry {
 	l.ConnectionClosed(1)
 	l.Rejected(RejectDescriptors)
 	l.AcceptError()
+	l.Handshake(tls.VersionTLS13, true)
+	l.Handshake(0, false)
+	l.SetCertificates([]Certificate{{Name: "shop", NotAfter: testStart.Add(time.Hour)}})
 	h := r.HTTP("web", "app")
 	h.Done(0, Exchange{MethodGet, 200, 2 * time.Millisecond, 100, 1000, OutcomeOK})
 	h.Done(1, Exchange{MethodGet, 200, 3 * time.Millisecond, 100, 1000, OutcomeRetriedOK})
@@ -126,12 +130,21 @@ func TestScrapeValues(t *testing.T) {
 		`weir_listener_connections_active{listener="web"} 1`,
 		`weir_listener_connections_rejected_total{listener="web",reason="descriptors"} 1`,
 		`weir_listener_connections_rejected_total{listener="web",reason="draining"} 0`,
+		`weir_listener_connections_rejected_total{listener="web",reason="denied"} 0`,
+		`weir_listener_connections_rejected_total{listener="web",reason="rate"} 0`,
+		`weir_listener_connections_rejected_total{listener="web",reason="per_client"} 0`,
+		`weir_listener_connections_rejected_total{listener="web",reason="other"} 0`,
 		`weir_listener_accept_errors_total{listener="web"} 1`,
+		`weir_tls_handshakes_total{listener="web",result="ok",version="1.3"} 1`,
+		`weir_tls_handshakes_total{listener="web",result="error",version="unknown"} 1`,
+		`weir_tls_handshakes_total{listener="web",result="error",version="1.3"} 0`,
+		`weir_tls_certificate_not_after_seconds{listener="web",name="shop"} 1.7000036e+09`,
 		`weir_http_requests_total{code="200",listener="web",method="GET",pool="app"} 2`,
 		`weir_http_requests_total{code="502",listener="web",method="POST",pool="app"} 1`,
 		`weir_http_requests_total{code="400",listener="web",method="_OTHER",pool=""} 1`,
 		`weir_http_outcomes_total{listener="web",outcome="retried_ok",pool="app"} 1`,
 		`weir_http_outcomes_total{listener="web",outcome="no_route",pool="app"} 0`,
+		`weir_http_outcomes_total{listener="web",outcome="tunnel_idle",pool="app"} 0`,
 		`weir_http_request_duration_seconds_bucket{listener="web",pool="app",le="0.001"} 0`,
 		`weir_http_request_duration_seconds_bucket{listener="web",pool="app",le="0.0025"} 1`,
 		`weir_http_request_duration_seconds_bucket{listener="web",pool="app",le="60"} 2`,
@@ -340,7 +353,9 @@ func TestFilters(t *testing.T) {
 			return strings.Contains(l, `pool="app"`) || strings.Contains(l, `pool="other"`)
 		}},
 		{"pool=missing", func(string) bool { return false }},
-		{"level=listener", func(l string) bool { return strings.HasPrefix(l, "weir_listener_") }},
+		{"level=listener", func(l string) bool {
+			return strings.Contains(l, `listener="`) && !strings.Contains(l, `pool="`)
+		}},
 		{"level=backend", func(l string) bool { return strings.Contains(l, `backend="`) }},
 		{"level=backend&pool=other", func(l string) bool {
 			return strings.Contains(l, `backend="`) && strings.Contains(l, `pool="other"`)

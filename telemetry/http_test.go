@@ -45,6 +45,9 @@ func TestEveryOutcomeHasAWord(t *testing.T) {
 			t.Errorf("%s.Success() = %v", word, o.Success())
 		}
 	}
+	if got := OutcomeTunnelIdle.String(); got != "tunnel_idle" {
+		t.Errorf("an idle tunnel is %q", got)
+	}
 	if got := Outcome(255).String(); got != "internal_error" {
 		t.Errorf("an outcome outside the set is %q", got)
 	}

@@ -2,14 +2,16 @@ package telemetry
 
 import "sync/atomic"
 
-// Listener counts the client connections of one listener. Its methods may be called concurrently;
-// they do not allocate and take no lock.
+// Listener counts the client connections of one listener, and knows its certificates. Its methods
+// may be called concurrently; those that count do not allocate, and none takes a lock.
 type Listener struct {
 	name         string
 	opened       counter
 	closed       counter
 	rejected     [rejectCount]atomic.Uint64
 	acceptErrors atomic.Uint64
+	handshakes   handshakes
+	certificates atomic.Pointer[[]Certificate] // sorted by name, each name once; nil: never set
 }
 
 func newListener(name string, shards int) *Listener {

@@ -23,6 +23,7 @@ const (
 	OutcomeNoRoute                           // no route matches and there is no default pool
 	OutcomeDraining                          // refused because the process is stopping
 	OutcomeOverload                          // refused for want of descriptors or memory: 503
+	OutcomeTunnelIdle                        // no byte of an upgraded connection for tunnel_idle
 	OutcomeInternalError                     // a defect of ours: a recovered panic
 
 	outcomeCount
@@ -46,6 +47,7 @@ var outcomeNames = [outcomeCount]string{
 	OutcomeNoRoute:            "no_route",
 	OutcomeDraining:           "draining",
 	OutcomeOverload:           "overload",
+	OutcomeTunnelIdle:         "tunnel_idle",
 	OutcomeInternalError:      "internal_error",
 }
 

@@ -19,12 +19,24 @@ const (
 	RejectDescriptors                        // too close to the limit of open descriptors
 	RejectMemory                             // too close to the memory budget
 	RejectDraining                           // the listener or the process is stopping
+	RejectDenied                             // an address that an allow or deny list keeps out
+	RejectRate                               // more new connections per second than the listener takes
+	RejectPerClient                          // as many connections of this client as one may have
 	RejectOther
 
 	rejectCount
 )
 
-var rejectNames = [rejectCount]string{"max_connections", "descriptors", "memory", "draining", "other"}
+var rejectNames = [rejectCount]string{
+	RejectMaxConnections: "max_connections",
+	RejectDescriptors:    "descriptors",
+	RejectMemory:         "memory",
+	RejectDraining:       "draining",
+	RejectDenied:         "denied",
+	RejectRate:           "rate",
+	RejectPerClient:      "per_client",
+	RejectOther:          "other",
+}
 
 // String is the label value. A value outside the set is "other".
 func (r RejectReason) String() string { return rejectNames[min(r, RejectOther)] }

@@ -1,6 +1,7 @@
 package telemetry
 
 import (
+	"crypto/tls"
 	"slices"
 	"strings"
 	"sync"
@@ -13,7 +14,10 @@ import (
 // countAll counts once in everything that has a name.
 func countAll(r *Registry) {
 	for _, listener := range []string{"web", "api"} {
-		r.Listener(listener).ConnectionOpened(0)
+		l := r.Listener(listener)
+		l.ConnectionOpened(0)
+		l.Handshake(tls.VersionTLS13, true)
+		l.SetCertificates([]Certificate{{Name: "shop", NotAfter: testStart}})
 		for _, pool := range []string{"", "app", "old"} {
 			r.HTTP(listener, pool).Done(0, benchExchange)
 		}
@@ -93,6 +97,8 @@ func TestForgottenCountersMayBeUsed(t *testing.T) {
 	h.Done(0, benchExchange)
 	r.Retain(&config.Config{})
 	l.ConnectionOpened(0)
+	l.Handshake(0, false)
+	l.SetCertificates([]Certificate{{Name: "shop", NotAfter: testStart}})
 	h.Done(0, benchExchange)
 	p.Probe("b1", true, time.Millisecond)
 	b.Request(0, 200, OutcomeOK)

@@ -64,6 +64,8 @@ const (
 	listenerActive
 	listenerRejected
 	listenerAcceptErrors
+	tlsHandshakes
+	tlsNotAfter
 	httpRequests
 	httpOutcomes
 	httpDuration
@@ -130,6 +132,10 @@ var series = [seriesCount]Series{
 		with(onListener, "reason"), "Client connections that were closed without being served, by reason."},
 	listenerAcceptErrors: {"weir_listener_accept_errors_total", Counter, ListenerLevel, onListener,
 		"Failed attempts to accept a client connection."},
+	tlsHandshakes: {"weir_tls_handshakes_total", Counter, ListenerLevel, with(onListener, "version", "result"),
+		"TLS handshakes with clients by version and result: ok or error."},
+	tlsNotAfter: {"weir_tls_certificate_not_after_seconds", Gauge, ListenerLevel, with(onListener, "name"),
+		"When a certificate of the listener expires, in Unix time."},
 
 	httpRequests: {"weir_http_requests_total", Counter, PoolLevel, with(onExchange, "method", "code"),
 		"Requests by method and by the status sent to the client; none if none was sent."},
