@@ -148,12 +148,8 @@ func (c *checker) health(p, v *value) {
 		c.warn(plain, plain.path+" has no effect: the probe is plain anyway", "remove it")
 	}
 	interval, timeout := get[time.Duration](v, "interval"), get[time.Duration](v, "timeout")
-	if t := v.child("timeout"); !v.child("interval").broken && !t.broken && timeout > interval {
-		at := t
-		if !t.given {
-			at = v.child("interval")
-		}
-		c.warn(at, fmt.Sprintf("%s.timeout %s is longer than interval %s", v.path, timeout, interval),
+	if t := v.child("timeout"); t.given && !v.child("interval").broken && !t.broken && timeout > interval {
+		c.warn(t, fmt.Sprintf("%s.timeout %s is longer than interval %s", v.path, timeout, interval),
 			fmt.Sprintf("probes of one backend never overlap: one that does not answer is probed every %s", timeout))
 	}
 	c.probeRequest(v)

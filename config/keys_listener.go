@@ -11,7 +11,7 @@ func listenerRows(f features) []key {
 			doc: "IP:port. Without an IP (`:8080`) all addresses. Port 0 takes a free one. One of `address` and `addresses` is required."},
 		{path: "listeners.*.addresses", kind: kindList, doc: "Several of them."},
 		{path: "listeners.*.addresses[]", kind: kindListen, doc: "An IP:port."},
-		{path: "listeners.*.pool", kind: kindReference, doc: "Pool of the requests that no route matches. Required when there are no routes; with routes and without it such requests get 404."},
+		{path: "listeners.*.pool", kind: kindReference, doc: "Pool of the requests that no route matches. Required when there are no routes; with routes and without it such requests get 421."},
 		{path: "listeners.*.routes", kind: kindList, doc: "Which request goes to which pool. The first match wins."},
 		{path: "listeners.*.forwarded", kind: kindObject, doc: "Whose X-Forwarded-* fields are believed."},
 		{path: "listeners.*.forwarded.trust", kind: kindList, single: true, doc: "Networks of proxies in front. Fields from anybody else are dropped and written afresh."},

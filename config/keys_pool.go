@@ -83,7 +83,7 @@ func healthRows() []key {
 		{path: p + ".rise", kind: kindInt, def: "2", min: "1", max: "1000", doc: "Successes in a row that turn down into up."},
 		{path: p + ".fall", kind: kindInt, def: "3", min: "1", max: "1000", doc: "Failures in a row that turn up into down."},
 		{path: p + ".initial", kind: kindEnum, def: "checking", enum: []string{"checking", "up", "down"},
-			doc: "Health before the first verdict. `checking`: the first success makes it up, and it gets no traffic before."},
+			doc: "Health before the first verdict. `checking`: the first result decides, whatever `rise` and `fall` are, and it gets no traffic before."},
 		{path: p + ".plaintext", kind: kindBool, def: "false", doc: "Probe without TLS although the pool uses it."},
 		{path: p + ".path", kind: kindTarget, def: "/", doc: "http, https: request target; begins with `/`."},
 		{path: p + ".method", kind: kindMethod, def: "GET", doc: "http, https: method."},

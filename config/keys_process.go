@@ -19,7 +19,7 @@ func processRows() []key {
 		{path: "admin.socket", kind: kindFile, def: "/run/weir/admin.sock",
 			doc: "Path of the unix socket of the CLI and the API, at most 107 bytes. An empty text turns it off."},
 		{path: "admin.listen", kind: kindListen,
-			doc: "IP:port that serves `/metrics`, `/livez`, `/readyz` and status, read only. Empty: none."},
+			doc: "IP:port that serves `/metrics`, `/livez`, `/readyz` and status, read only, to clients that address it by IP or as localhost. Empty: none."},
 		{path: "admin.credentials", kind: kindList, planned: true, doc: "Who may write over TCP."},
 		{path: "admin.insecure", kind: kindBool, planned: true, doc: "Writes on loopback without a credential."},
 
@@ -66,7 +66,7 @@ func timeoutBounds(f features) []bound {
 		t("client_body_idle", "listeners", "30s", "Between two parts of a request body; 408."),
 		t("client_idle", "listeners", "75s", "Between two requests on a connection."),
 		t("client_write_idle", "listeners", "60s", "Without progress while a response is sent."),
-		t("queue", "pools", "5s", "Waiting for a usable backend; 503."),
+		t("queue", "pools", "5s", "Waiting for the first verdict on a backend, while all of the pool are still being checked; 503. Without one that is up, the 503 comes at once."),
 		t("connect", "pools", "5s", "TCP connection to a backend; 503, 504 when no other is left."),
 		t("backend_tls", "pools", "5s", "TLS handshake with a backend."),
 		t("backend_response", "pools", "60s", "From the end of the request to the first byte of the response; 504."),

@@ -8,8 +8,11 @@ import (
 	"slices"
 	"time"
 
+	"go.uber.org/zap"
+
 	"weir/config"
 	"weir/healthcheck"
+	"weir/proxy/certs"
 	"weir/proxy/exchange"
 	"weir/proxy/wire"
 )
@@ -18,6 +21,8 @@ import (
 type prepared struct {
 	sockets map[string][]*wire.Listener // of listeners that are new or have moved
 	tls     map[string]*tls.Config      // of https pools
+	// identities are the certificates of https listeners.
+	identities map[string]*certs.Identity
 }
 
 // Apply puts another configuration in force and says what changed. On an error nothing has changed.
@@ -33,7 +38,9 @@ func (s *Server) apply(c *config.Config) (Change, error) {
 
 // prepare does everything that can fail, and nothing that shows.
 func (s *Server) prepare(c *config.Config) (*prepared, error) {
-	p := &prepared{sockets: map[string][]*wire.Listener{}, tls: map[string]*tls.Config{}}
+	p := &prepared{
+		sockets: map[string][]*wire.Listener{}, tls: map[string]*tls.Config{}, identities: map[string]*certs.Identity{},
+	}
 	var errs []error
 	for _, name := range slices.Sorted(maps.Keys(c.Pools)) {
 		pool := c.Pools[name]
@@ -49,8 +56,11 @@ func (s *Server) prepare(c *config.Config) (*prepared, error) {
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Listeners)) {
-		l := c.Listeners[name]
-		if old := s.listeners[name]; old != nil && old.sameAddresses(l) {
+		l, old := c.Listeners[name], s.listeners[name]
+		if err := s.identify(p, l, old); err != nil {
+			errs = append(errs, err)
+		}
+		if old != nil && old.sameAddresses(l) {
 			continue
 		}
 		sockets, err := bind(l)
@@ -66,6 +76,20 @@ func (s *Server) prepare(c *config.Config) (*prepared, error) {
 		return nil, err
 	}
 	return p, nil
+}
+
+// identify reads the certificates of a listener.
+func (s *Server) identify(p *prepared, l *config.Listener, old *listener) error {
+	var previous *certs.Identity
+	if old != nil {
+		previous = old.identity
+	}
+	identity, warnings, err := newIdentity(l, previous)
+	for _, w := range warnings {
+		s.log.Warn("certificates", zap.String("listener", l.Name), zap.String("warning", w))
+	}
+	p.identities[l.Name] = identity
+	return err
 }
 
 // commit swaps. It cannot fail.
@@ -100,6 +124,9 @@ func (s *Server) commitPools(c *config.Config, p *prepared, now time.Time) Chang
 	for name, pc := range c.Pools {
 		if pool := old[name]; pool != nil {
 			change.pool(pool.Apply(pc, p.tls[name], now))
+			if !samePool(s.config.Pools[name], pc) {
+				change.PoolsChanged++
+			}
 			pools[name] = pool
 			continue
 		}
@@ -120,12 +147,17 @@ func (s *Server) commitPools(c *config.Config, p *prepared, now time.Time) Chang
 func (s *Server) commitListeners(c *config.Config, p *prepared, change *Change) (leaving []*listener) {
 	pools := *s.pools.Load()
 	for name, lc := range c.Listeners {
-		site := s.engine.NewSite(lc, pools)
+		identity := p.identities[name]
+		site := s.engine.NewSite(lc, pools, tlsOf(identity))
 		old := s.listeners[name]
 		sockets, moved := p.sockets[name]
 		if old != nil && !moved {
 			old.clients.SetSite(site)
-			old.config = lc
+			if !sameListener(old.config, lc) {
+				change.ListenersChanged++
+			}
+			old.config, old.identity = lc, identity
+			old.showCertificates(identity)
 			continue
 		}
 		if old != nil {
@@ -135,10 +167,11 @@ func (s *Server) commitListeners(c *config.Config, p *prepared, change *Change) 
 			change.ListenersAdded++
 		}
 		l := &listener{
-			name: name, config: lc, sockets: sockets, clients: s.engine.NewClients(site),
+			name: name, config: lc, identity: identity, sockets: sockets, clients: s.engine.NewClients(site),
 			stats: s.stats.Listener(name), log: s.log, stopping: make(chan struct{}),
 		}
 		s.listeners[name] = l
+		l.showCertificates(identity)
 		l.serve()
 	}
 	for name, l := range s.listeners {

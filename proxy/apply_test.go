@@ -141,8 +141,11 @@ func TestApplyKeepsHealth(t *testing.T) {
 	b := r.backend("app", "b1")
 	since := b.Since()
 	change := r.apply(load(t, checkedSite("timeouts: { queue: 1s }", o.Addr())))
-	if change != (Change{}) {
-		t.Errorf("changed: %v", change)
+	if got, want := change.String(), "1 pool changed"; got != want {
+		t.Errorf("changed: %s, want %s", got, want)
+	}
+	if change := r.apply(load(t, "# the same, one line lower\n"+checkedSite("timeouts: { queue: 1s }", o.Addr()))); change != (Change{}) {
+		t.Errorf("changed: %v, want nothing", change)
 	}
 	if got := r.backend("app", "b1"); got != b || got.Health() != balancer.Up || got.Since() != since {
 		t.Error("the health began anew")

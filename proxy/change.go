@@ -2,16 +2,19 @@ package proxy
 
 import (
 	"fmt"
+	"reflect"
+	"slices"
 	"strings"
 
 	"weir/balancer"
+	"weir/config"
 )
 
 // Change counts what a configuration changed.
 type Change struct {
-	ListenersAdded, ListenersRemoved, ListenersMoved int
-	PoolsAdded, PoolsRemoved                         int
-	BackendsAdded, BackendsRemoved, BackendsChanged  int
+	ListenersAdded, ListenersRemoved, ListenersMoved, ListenersChanged int
+	PoolsAdded, PoolsRemoved, PoolsChanged                             int
+	BackendsAdded, BackendsRemoved, BackendsChanged                    int
 }
 
 // pool adds what changed in one pool.
@@ -35,13 +38,40 @@ func (c Change) String() string {
 	part(c.ListenersAdded, "listener", "added")
 	part(c.ListenersRemoved, "listener", "removed")
 	part(c.ListenersMoved, "listener", "moved")
+	part(c.ListenersChanged, "listener", "changed")
 	part(c.PoolsAdded, "pool", "added")
 	part(c.PoolsRemoved, "pool", "removed")
+	part(c.PoolsChanged, "pool", "changed")
 	part(c.BackendsAdded, "backend", "added")
 	part(c.BackendsRemoved, "backend", "removed")
 	part(c.BackendsChanged, "backend", "changed")
 	if len(parts) == 0 {
-		return "no backend, pool or listener added, moved or removed"
+		return "no listener, pool or backend changed"
 	}
 	return strings.Join(parts, ", ")
+}
+
+// sameListener compares two listeners but for where they stand in their files.
+func sameListener(a, b *config.Listener) bool {
+	plain := func(l *config.Listener) config.Listener {
+		c := *l
+		c.Origin = config.Origin{}
+		c.Routes = slices.Clone(l.Routes)
+		for i := range c.Routes {
+			c.Routes[i].Origin = config.Origin{}
+		}
+		return c
+	}
+	return reflect.DeepEqual(plain(a), plain(b))
+}
+
+// samePool compares two pools but for where they stand in their files, and for their backends, which
+// are counted by themselves.
+func samePool(a, b *config.Pool) bool {
+	plain := func(p *config.Pool) config.Pool {
+		c := *p
+		c.Origin, c.Backends = config.Origin{}, nil
+		return c
+	}
+	return reflect.DeepEqual(plain(a), plain(b))
 }

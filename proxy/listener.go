@@ -9,6 +9,7 @@ import (
 	"go.uber.org/zap"
 
 	"weir/config"
+	"weir/proxy/certs"
 	"weir/proxy/exchange"
 	"weir/proxy/wire"
 	"weir/telemetry"
@@ -16,12 +17,14 @@ import (
 
 // listener accepts on the addresses of one configured listener.
 type listener struct {
-	name    string
-	config  *config.Listener // guarded by the server's mu
-	sockets []*wire.Listener
-	clients *exchange.Clients
-	stats   *telemetry.Listener
-	log     *zap.Logger
+	name     string
+	config   *config.Listener // guarded by the server's mu
+	identity *certs.Identity  // of an https listener; guarded by the server's mu
+	fault    string           // why its files could not be read again; the steward's
+	sockets  []*wire.Listener
+	clients  *exchange.Clients
+	stats    *telemetry.Listener
+	log      *zap.Logger
 
 	stopping chan struct{}
 	accepts  sync.WaitGroup

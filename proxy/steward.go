@@ -9,7 +9,8 @@ import (
 // stewardRound is how often the steward looks at the pools when nothing ramps.
 const stewardRound = time.Second
 
-// steward is the goroutine with the clock: slow starts advance and idle connections age.
+// steward is the goroutine with the clock: slow starts advance, idle connections age and certificates
+// are looked at.
 type steward struct {
 	server *Server
 	awake  chan struct{}
@@ -41,7 +42,7 @@ func (w *steward) run() {
 	defer close(w.done)
 	timer := time.NewTimer(stewardRound)
 	defer timer.Stop()
-	swept := time.Now()
+	swept, refreshed := time.Now(), time.Now()
 	for {
 		select {
 		case <-w.quit:
@@ -53,6 +54,10 @@ func (w *steward) run() {
 		if now.Sub(swept) >= stewardRound {
 			swept = now
 			w.sweep()
+		}
+		if now.Sub(refreshed) >= refreshRound {
+			refreshed = now
+			w.server.refreshCertificates()
 		}
 		timer.Reset(min(w.ramp(now), stewardRound))
 	}

@@ -39,6 +39,7 @@ const (
 	verdictNone    verdict = iota
 	verdictPartial         // a head is incomplete: from now on there is a time-out for it
 	verdictBody            // the request at hand has a body that is still to come
+	verdictTunnel          // the protocol has changed: bytes both ways from now on
 	verdictClose           // nothing more will be served
 )
 
@@ -58,8 +59,11 @@ type client struct {
 	conn   *wire.Conn
 	stream stream // over conn
 	stats  *telemetry.Listener
-	shard  telemetry.Shard
-	src    netip.AddrPort
+
+	certFields []byte // field lines about the certificate of the client
+
+	shard telemetry.Shard
+	src   netip.AddrPort
 
 	state  atomic.Uint32
 	gone   atomic.Bool               // the client left, or the process stops: whatever waits is over
@@ -105,36 +109,46 @@ func (c *client) run() {
 	if c.set.draining.Load() && c.state.CompareAndSwap(stateIdle, stateClosing) {
 		return
 	}
-	if c.conn.Arm(c.idleSince+int64(idleLook)) != nil {
+	if site := c.set.site.Load(); site.tls != nil && !c.handshake(site) {
+		return
+	}
+	if c.conn.Rearm(c.idleSince+int64(idleLook)) != nil {
 		return
 	}
 	for {
 		c.verdict = verdictNone
-		switch err := c.conn.Serve(c.onReadable); {
-		case err == wire.ErrTimeout:
-			if !c.tick(wire.Now()) {
-				return
-			}
-		case err != nil || c.verdict == verdictClose:
+		if !c.follow(c.conn.Serve(c.onReadable)) {
 			return
-		case c.verdict == verdictPartial:
-			if c.conn.Rearm(wire.After(c.headSince, c.set.site.Load().timeouts.Header)) != nil {
-				return
-			}
-		case c.verdict == verdictBody:
-			for c.verdict == verdictBody {
-				c.serveStreaming()
-				c.verdict = verdictNone
-				if c.closing || c.process() && c.verdict == verdictClose {
-					return
-				}
-			}
-			// The deadline was the body's: it is gone, or has passed.
-			if c.conn.Rearm(wire.Now()+int64(idleLook)) != nil {
-				return
-			}
 		}
 	}
+}
+
+// follow does what cannot be done within a wait: err and the verdict say what ended it. It returns
+// false if the connection is over.
+func (c *client) follow(err error) bool {
+	if err != nil {
+		return err == wire.ErrTimeout && c.tick(wire.Now())
+	}
+	streamed := false
+	for c.verdict == verdictBody {
+		c.serveStreaming()
+		if c.closing {
+			return false
+		}
+		c.verdict, streamed = verdictNone, true
+		c.process()
+	}
+	switch c.verdict {
+	case verdictClose:
+		return false
+	case verdictTunnel:
+		c.serveTunnel()
+		return false
+	case verdictPartial:
+		return c.conn.Rearm(wire.After(c.headSince, c.set.site.Load().timeouts.Header)) == nil
+	}
+	// After a body the deadline was the body's: it is gone, or has passed.
+	return !streamed || c.conn.Rearm(wire.Now()+int64(idleLook)) == nil
 }
 
 // recovered ends this connection, and only this one, on a defect of ours.
@@ -335,6 +349,10 @@ func (c *client) process() bool {
 		c.serve(body)
 		if c.closing {
 			c.verdict = verdictClose
+			return true
+		}
+		if w.x.tunnel {
+			c.verdict = verdictTunnel
 			return true
 		}
 	}

@@ -25,6 +25,8 @@ type exchange struct {
 	sent    int64 // when the last byte of the request was sent; 0: it has not been
 	headReq bool  // HEAD
 	close   bool  // the client's connection ends with this response
+	upgrade bool  // the request asks for another protocol, and may
+	tunnel  bool  // the backend has agreed: what follows is that protocol
 
 	tried    balancer.Tried
 	failed   *failure // of the backend tried last
@@ -96,6 +98,7 @@ func (c *client) route() bool {
 		return false
 	}
 	x.target, x.settings = target, target.pool.settings.Load()
+	x.upgrade = wantsUpgrade(req)
 	req.StripHopByHop()
 	return true
 }

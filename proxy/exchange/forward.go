@@ -21,9 +21,10 @@ func (c *client) buildRequest() {
 		c.appendTrusted()
 	} else {
 		req.DropForwarded()
-		w.out = http1.AppendRequest(w.out[:0], req)
+		w.out = c.appendHead(w.out[:0])
 		w.out = c.appendForwarded(w.out, x.site.mode)
 	}
+	w.out = append(w.out, c.certFields...)
 	if len(req.Authority) == 0 {
 		// An HTTP/1.0 client may leave Host out, but HTTP/1.1 needs it: what it connected to.
 		w.out = append(w.out, "Host: "...)
@@ -33,6 +34,16 @@ func (c *client) buildRequest() {
 	w.out = append(w.out, "\r\n"...)
 }
 
+// appendHead writes what is forwarded of the head as it came.
+func (c *client) appendHead(dst []byte) []byte {
+	req := &c.work.req
+	dst = http1.AppendRequest(dst, req)
+	if c.work.x.upgrade {
+		dst = appendUpgrade(dst, req.Get(message.Upgrade))
+	}
+	return dst
+}
+
 // appendForwarded writes the forwarding fields of a peer whose own are not believed.
 func (c *client) appendForwarded(dst []byte, mode config.ForwardedMode) []byte {
 	if mode != config.ForwardedRemove {
@@ -40,8 +51,15 @@ func (c *client) appendForwarded(dst []byte, mode config.ForwardedMode) []byte {
 		dst = c.src.Addr().AppendTo(dst)
 		dst = append(dst, "\r\n"...)
 	}
-	dst = append(dst, "X-Forwarded-Proto: http\r\n"...)
+	dst = c.appendForwardedProto(dst)
 	return appendForwardedHost(dst, c.work.req.Authority)
+}
+
+func (c *client) appendForwardedProto(dst []byte) []byte {
+	if c.stream.tls != nil {
+		return append(dst, "X-Forwarded-Proto: https\r\n"...)
+	}
+	return append(dst, "X-Forwarded-Proto: http\r\n"...)
 }
 
 func appendForwardedHost(dst, authority []byte) []byte {
@@ -58,10 +76,11 @@ func (c *client) appendTrusted() {
 	req := &w.req
 	mode := w.x.site.mode
 	keepForwarded(req)
+	dropCertFields(req)
 	if mode != config.ForwardedPreserve {
 		req.DropAll(message.XForwardedFor)
 	}
-	w.out = http1.AppendRequest(w.out[:0], req)
+	w.out = c.appendHead(w.out[:0])
 	if mode == config.ForwardedAppend || mode == config.ForwardedReplace {
 		w.out = append(w.out, "X-Forwarded-For: "...)
 		if mode == config.ForwardedAppend {
@@ -77,7 +96,7 @@ func (c *client) appendTrusted() {
 		w.out = append(w.out, "\r\n"...)
 	}
 	if req.Lookup("x-forwarded-proto") == nil {
-		w.out = append(w.out, "X-Forwarded-Proto: http\r\n"...)
+		w.out = c.appendForwardedProto(w.out)
 	}
 	if req.Lookup("x-forwarded-host") == nil {
 		w.out = appendForwardedHost(w.out, req.Authority)

@@ -45,6 +45,7 @@ var (
 	lostClient        = &failure{outcome: telemetry.OutcomeClientClosed, reason: "the client closed the connection"}
 	lostToStop        = &failure{outcome: telemetry.OutcomeDraining, reason: "cut off: the time to finish had passed"}
 	lostClientSlow    = &failure{outcome: telemetry.OutcomeClientTimeout, reason: "the client took nothing of the response for too long"}
+	lostTunnelIdle    = &failure{outcome: telemetry.OutcomeTunnelIdle, reason: "the tunnel was idle for too long"}
 	lostBackendSlow   = &failure{outcome: telemetry.OutcomeBackendTimeout, reason: "the response stalled"}
 	lostBackendClosed = &failure{outcome: telemetry.OutcomeBackendReset, reason: "the backend closed before the end of its response"}
 )

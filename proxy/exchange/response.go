@@ -44,6 +44,10 @@ func (c *client) respond(n int) {
 	}
 	res := &w.res
 	x.answer, x.status = res.Status, res.Status
+	if res.Status == 101 {
+		c.switchProtocols(n)
+		return
+	}
 	f := frame(res, x.headReq)
 	reusable := !res.Close && (res.Minor == 1 || res.KeepAlive) && f != framedClose
 	old := w.req.Minor == 0
@@ -75,6 +79,9 @@ func (c *client) finalHead(n int) (int, bool) {
 		}
 		if size > 0 {
 			if w.res.Status >= 200 {
+				return n, true
+			}
+			if w.res.Status == 101 && x.upgrade && w.res.Upgrade {
 				return n, true
 			}
 			if interim++; interim > maxInterim {

@@ -1,6 +1,7 @@
 package exchange
 
 import (
+	"crypto/tls"
 	"net/netip"
 
 	"weir/config"
@@ -23,6 +24,9 @@ type Site struct {
 	mode      config.ForwardedMode
 	noPool    *telemetry.HTTP // counts what was refused before it had a pool
 	connStats *telemetry.Listener
+
+	tls        *tls.Config // nil: plain
+	certFields bool        // backends are told about the certificate of the client
 }
 
 // Target is where a route leads.
@@ -31,8 +35,9 @@ type Target struct {
 	stats *telemetry.HTTP
 }
 
-// NewSite builds the site of a listener; pools must hold every pool that c names.
-func (e *Engine) NewSite(c *config.Listener, pools map[string]*Pool) *Site {
+// NewSite builds the site of a listener; pools must hold every pool that c names. tlsConfig is nil for
+// a plain one.
+func (e *Engine) NewSite(c *config.Listener, pools map[string]*Pool, tlsConfig *tls.Config) *Site {
 	targets := map[string]*Target{}
 	target := func(pool string) *Target {
 		if targets[pool] == nil {
@@ -49,6 +54,7 @@ func (e *Engine) NewSite(c *config.Listener, pools map[string]*Pool) *Site {
 		requests: c.KeepaliveRequests,
 		trust:    c.Forwarded.Trust, mode: c.Forwarded.Mode,
 		noPool: e.Telemetry.HTTP(c.Name, ""), connStats: e.Telemetry.Listener(c.Name),
+		tls: tlsConfig, certFields: c.TLS != nil && c.TLS.ClientCertHeaders,
 	}
 }
 

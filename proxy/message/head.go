@@ -158,6 +158,16 @@ func tokens(v []byte) func(yield func([]byte) bool) {
 	}
 }
 
+// HasToken reports whether a comma-separated list has an element, given in lower case, as a whole.
+func HasToken(list []byte, lower string) bool {
+	for token := range tokens(list) {
+		if Equal(token, lower) {
+			return true
+		}
+	}
+	return false
+}
+
 func trim(b []byte) []byte {
 	for len(b) > 0 && (b[0] == ' ' || b[0] == '\t') {
 		b = b[1:]

@@ -3,6 +3,7 @@ package wire
 import (
 	"errors"
 	"io"
+	"net"
 	"net/netip"
 	"os"
 	"sync/atomic"
@@ -16,7 +17,16 @@ import (
 var ErrTimeout = os.ErrDeadlineExceeded
 
 // ErrInterrupted is returned to a reader that Interrupt has woken.
-var ErrInterrupted = errors.New("interrupted")
+// It is temporary, so that crypto/tls above goes on after it.
+var ErrInterrupted error = interruption{}
+
+type interruption struct{}
+
+var _ net.Error = interruption{}
+
+func (interruption) Error() string   { return "interrupted" }
+func (interruption) Timeout() bool   { return true }
+func (interruption) Temporary() bool { return true }
 
 // ErrStalled is returned when the peer has not taken a request in time.
 var ErrStalled = errors.New("the peer does not take what is sent")
@@ -363,12 +373,4 @@ func (c *Conn) Linger(limit int, d time.Duration) error {
 		limit -= n
 	}
 	return c.Close()
-}
-
-// Open reports whether the peer has not closed: bytes may be waiting. It costs a system call, and is
-// the owner's to ask.
-func (c *Conn) Open() bool {
-	var b [1]byte
-	n, e := peek(c.fd, b[:])
-	return e == syscall.EAGAIN || n > 0
 }

@@ -1,0 +1,175 @@
+package exchange
+
+import (
+	"io"
+	"sync/atomic"
+	"time"
+
+	"weir/proxy/http1"
+	"weir/proxy/message"
+	"weir/proxy/wire"
+	"weir/telemetry"
+)
+
+// tunnel is a connection after 101: bytes both ways, whatever they are (RFC 9110, section 7.8). One
+// goroutine carries what the client sends, the owner of the connection the other direction.
+type tunnel struct {
+	c       *client
+	backend *backendConn
+	idle    time.Duration // without a byte either way; 0: without bound
+	half    time.Duration // the same, once one direction has ended
+
+	used   atomic.Int64 // when a byte last came, on the clock of wire.Now
+	halved atomic.Bool  // one direction has ended
+	failed atomic.Bool  // a direction ended with an error: the other is of no use any more
+	in     int64        // bytes from the client
+	done   chan struct{}
+}
+
+// wantsUpgrade reports whether the request asks for a protocol that may be forwarded: not h2c, which
+// would take the requests out of our sight, and not with a body, which has no place then.
+func wantsUpgrade(req *message.Head) bool {
+	if !req.Upgrade || req.Minor == 0 || req.Chunked || req.ContentLength > 0 {
+		return false
+	}
+	return !message.HasToken(req.Get(message.Upgrade), "h2c")
+}
+
+// appendUpgrade writes the fields that ask for, or agree to, a change of protocol.
+func appendUpgrade(dst, protocol []byte) []byte {
+	dst = append(dst, "Connection: Upgrade\r\n"...)
+	return http1.AppendField(dst, "Upgrade", protocol)
+}
+
+// switchProtocols forwards a 101, of which n bytes are in work.back, and what came behind it. The
+// connection becomes a tunnel when the owner has its turn back.
+func (c *client) switchProtocols(n int) {
+	w := c.work
+	x := &w.x
+	res := &w.res
+	protocol := append([]byte(nil), res.Get(message.Upgrade)...)
+	res.StripHopByHop()
+	w.out = http1.AppendResponse(w.out[:0], res, false)
+	w.out = appendUpgrade(w.out, protocol)
+	w.out = append(w.out, "\r\n"...)
+	w.out = append(w.out, w.back.B[res.Size:n]...)
+	if err := c.write(w.out); err != nil {
+		c.complete(err, false, framedEmpty)
+		return
+	}
+	x.tunnel = true
+}
+
+// serveTunnel carries bytes until both directions have ended.
+func (c *client) serveTunnel() {
+	w := c.work
+	x := &w.x
+	t := &tunnel{
+		c: c, backend: x.backend, idle: x.settings.timeouts.Tunnel, half: x.settings.timeouts.HalfClose,
+		done: make(chan struct{}),
+	}
+	t.used.Store(wire.Now())
+	first := append([]byte(nil), w.in.B[w.start:w.end]...)
+	w.start = w.end
+	go t.up(first)
+	err := t.down()
+	<-t.done
+	x.in += t.in
+	x.close = true
+	if err != nil || t.failed.Load() {
+		c.lost(t.outcome(err))
+		return
+	}
+	c.dropBackend()
+	x.outcome = telemetry.OutcomeOK
+	c.done()
+}
+
+// outcome says what ended a tunnel that did not end by itself.
+func (t *tunnel) outcome(err error) *failure {
+	switch {
+	case t.c.gone.Load():
+		return t.c.whoLeft()
+	case err == wire.ErrTimeout:
+		return lostTunnelIdle
+	}
+	return t.c.brokenBy(err)
+}
+
+// up carries what the client sends, first what had come with its request.
+func (t *tunnel) up(first []byte) {
+	defer close(t.done)
+	b := wire.GetBuffer(wire.LargeSize)
+	defer b.Put()
+	t.in = int64(len(first))
+	err := t.backend.write(first, t.idle)
+	for err == nil {
+		var n int
+		if n, err = t.await(&t.c.stream, b.B); err == nil {
+			t.in += int64(n)
+			err = t.backend.write(b.B[:n], t.idle)
+		}
+	}
+	if err == io.EOF && !t.c.gone.Load() && t.backend.closeWrite() == nil {
+		t.halved.Store(true)
+		t.backend.wire.Interrupt() // it has less time from now on
+		return
+	}
+	t.fail()
+}
+
+// down carries what the backend sends.
+func (t *tunnel) down() error {
+	w := t.c.work
+	var err error
+	for err == nil {
+		var n int
+		if n, err = t.await(&t.backend.stream, w.back.B); err == nil {
+			err = t.c.write(w.back.B[:n])
+		}
+	}
+	if err == io.EOF && !t.c.gone.Load() && t.c.stream.closeWrite() == nil {
+		t.halved.Store(true)
+		t.c.conn.Interrupt()
+		return nil
+	}
+	t.fail()
+	return err
+}
+
+// await reads once, until a byte comes or the tunnel has been idle for too long. What the other
+// direction carries counts too.
+func (t *tunnel) await(from *stream, p []byte) (int, error) {
+	for {
+		n, err := from.read(p, wire.After(t.used.Load(), t.bound()))
+		switch err {
+		case nil:
+			t.used.Store(wire.Now())
+			return n, nil
+		case wire.ErrInterrupted:
+			err = from.wire.Resume()
+		case wire.ErrTimeout:
+			if due := wire.After(t.used.Load(), t.bound()); due == 0 || wire.Now() < due {
+				err = nil
+			}
+		}
+		if err != nil {
+			return 0, err
+		}
+	}
+}
+
+// bound is how long the tunnel may be idle.
+func (t *tunnel) bound() time.Duration {
+	if t.halved.Load() {
+		return t.half
+	}
+	return t.idle
+}
+
+// fail ends the other direction too, and shows the client that this is no end as it should be.
+func (t *tunnel) fail() {
+	t.failed.Store(true)
+	t.backend.wire.Shutdown()
+	t.c.conn.Reset()
+}

@@ -1,0 +1,215 @@
+package proxy
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"weir/internal/lbtest"
+)
+
+const upgradeRequest = "GET /chat HTTP/1.1\r\nHost: shop.example\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n" +
+	"Sec-WebSocket-Key: abc\r\n\r\n"
+
+const switching = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+
+// echoing agrees to an upgrade, with greeting in the same segment, and sends back what it gets until
+// the end of the stream, which it passes on.
+func echoing(t *testing.T, greeting string) *origin {
+	return newOrigin(t, func(s *side) {
+		if _, ok := s.head(); !ok || !s.send(switching+greeting) {
+			return
+		}
+		_, _ = io.Copy(s, s.r)
+	})
+}
+
+// switched reads the head of a 101.
+func (c *client) switched() string {
+	c.t.Helper()
+	var head strings.Builder
+	for !strings.HasSuffix(head.String(), "\r\n\r\n") {
+		b, err := c.r.ReadByte()
+		if err != nil {
+			c.t.Fatalf("got %q, then %v", head.String(), err)
+		}
+		head.WriteByte(b)
+	}
+	if !strings.HasPrefix(head.String(), "HTTP/1.1 101 ") {
+		c.t.Fatalf("got %q, want a 101", head.String())
+	}
+	return head.String()
+}
+
+// read wants exactly these bytes next.
+func (c *client) read(want string) {
+	c.t.Helper()
+	b := make([]byte, len(want))
+	if _, err := io.ReadFull(c.r, b); err != nil || string(b) != want {
+		c.t.Fatalf("got %q %v, want %q", b, err, want)
+	}
+}
+
+func TestTunnelCarriesBytesBothWays(t *testing.T) {
+	o := echoing(t, "hello ")
+	r := start(t, site("", "", o.Addr()))
+	c := r.dial()
+	c.send(upgradeRequest + "early ") // bytes behind the head belong to the new protocol
+	head := c.switched()
+	if !strings.Contains(head, "\r\nUpgrade: websocket\r\n") || !strings.Contains(head, "\r\nConnection: Upgrade\r\n") {
+		t.Errorf("the head is %q", head)
+	}
+	if got := o.last(); !strings.Contains(got, "Upgrade: websocket\r\n") || !strings.Contains(got, "Connection: Upgrade\r\n") {
+		t.Errorf("the backend got %q", got)
+	}
+	c.read("hello early ")
+	big := bytes.Repeat([]byte("0123456789abcdef"), 1<<16) // 1 MiB, more than any buffer
+	go c.send(string(big))
+	got := make([]byte, len(big))
+	if _, err := io.ReadFull(c.r, got); err != nil || !bytes.Equal(got, big) {
+		t.Fatalf("the echo differs: %v", err)
+	}
+	if got := r.leases(); got != 1 {
+		t.Errorf("%d leases while the tunnel is open, want 1", got)
+	}
+	if err := c.CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	c.wantEnd()
+	r.wantOutcomes("ok 1")
+}
+
+func TestTunnelHalfClose(t *testing.T) {
+	rest := make(chan string, 1)
+	o := newOrigin(t, func(s *side) {
+		if _, ok := s.head(); !ok || !s.send(switching) {
+			return
+		}
+		b, _ := io.ReadAll(s.r)
+		rest <- string(b)
+		s.send("after the end")
+	})
+	r := start(t, site("", "", o.Addr()))
+	c := r.dial()
+	c.send(upgradeRequest)
+	c.switched()
+	c.send("the last words")
+	if err := c.CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	c.read("after the end")
+	c.wantEnd()
+	if got := <-rest; got != "the last words" {
+		t.Errorf("the backend got %q", got)
+	}
+	r.wantOutcomes("ok 1")
+}
+
+func TestTunnelTimeouts(t *testing.T) {
+	tests := []struct {
+		name, pool string
+		half       bool
+	}{
+		{"idle", "timeouts: { tunnel_idle: 150ms }", false},
+		{"half closed", "timeouts: { tunnel_idle: 1h, half_close: 150ms }", true},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			over := make(chan struct{})
+			defer close(over)
+			o := newOrigin(t, func(s *side) {
+				if _, ok := s.head(); ok && s.send(switching) {
+					<-over
+				}
+			})
+			r := start(t, site("", tt.pool, o.Addr()))
+			c := r.dial()
+			c.send(upgradeRequest)
+			c.switched()
+			if tt.half {
+				if err := c.CloseWrite(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			c.wantCut()
+			r.wantOutcomes("tunnel_idle 1")
+		})
+	}
+}
+
+func TestTunnelIsNotForEverything(t *testing.T) {
+	tests := []struct{ name, request string }{
+		{"h2c", "GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n"},
+		{"with a body", "POST / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nContent-Length: 2\r\n\r\nhi"},
+		{"HTTP/1.0", "GET / HTTP/1.0\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"},
+		{"not named by Connection", "GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n\r\n"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			o := answering(t, ok200)
+			r := start(t, site("", "", o.Addr()))
+			c := r.dial()
+			c.send(tt.request)
+			c.want("GET", 200, "ok")
+			if got := o.last(); strings.Contains(strings.ToLower(got), "upgrade") {
+				t.Errorf("the backend was asked to switch: %q", got)
+			}
+		})
+	}
+}
+
+// A backend may decline: its answer is one like any other, and the connections go on.
+func TestTunnelDeclined(t *testing.T) {
+	o := answering(t, ok200)
+	r := start(t, site("", "", o.Addr()))
+	c := r.dial()
+	c.send(upgradeRequest)
+	c.want("GET", 200, "ok")
+	c.get("/", "ok")
+	if got := o.Accepted(); got != 1 {
+		t.Errorf("%d connections to the backend, want 1", got)
+	}
+	r.wantOutcomes("ok 2")
+}
+
+func TestTunnelEndsWithTheProcess(t *testing.T) {
+	o := echoing(t, "")
+	r := start(t, site("", "", o.Addr()))
+	c := r.dial()
+	c.send(upgradeRequest)
+	c.switched()
+	c.send("x")
+	c.read("x")
+	r.stop(200 * time.Millisecond)
+	c.wantCut()
+	r.wantOutcomes("draining 1")
+}
+
+func TestTunnelResetIsPassedOn(t *testing.T) {
+	o := newOrigin(t, func(s *side) {
+		if _, ok := s.head(); ok && s.send(switching) {
+			_, _ = s.r.ReadByte()
+			s.reset()
+		}
+	})
+	r := start(t, site("", "", o.Addr()))
+	c := r.dial()
+	c.send(upgradeRequest)
+	c.switched()
+	c.send("x")
+	c.wantCut()
+	r.wantOutcomes("backend_reset 1")
+	lbtest.Eventually(t, patience, func() bool { return r.leases() == 0 })
+}
+
+// wantCut reads to a reset, before which nothing may come.
+func (c *client) wantCut() {
+	c.t.Helper()
+	if rest, err := io.ReadAll(c.r); !errors.Is(err, syscall.ECONNRESET) || len(rest) != 0 {
+		c.t.Fatalf("got %q %v, want a reset", rest, err)
+	}
+}
