@@ -397,7 +397,7 @@ func TestChangeString(t *testing.T) {
 	if got, want := c.String(), "1 listener added, 2 pools removed, 3 backends changed"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	if got := (Change{}).String(); got != "no backend, pool or listener added, moved or removed" {
+	if got := (Change{}).String(); got != "no listener, pool or backend changed" {
 		t.Errorf("got %q", got)
 	}
 }
