@@ -1,6 +1,10 @@
 package balancer
 
-import "errors"
+import (
+	"errors"
+
+	"weir/config"
+)
 
 // Why Acquire gave no lease. The three are distinct answers to the client, so the data plane
 // branches on them with errors.Is.
@@ -42,6 +46,22 @@ func (p *Pool) Acquire(f Flow, tried *Tried) (Lease, error) {
 		return Lease{}, ErrNoBackendUp
 	}
 	return Lease{b}, nil
+}
+
+// AcquireBackend counts a lease on b for a session that belongs to it, past weight, tier and slow
+// start: a backend keeps its sessions until it is down, in maintenance or removed. It refuses then,
+// unless the pool has failed open and b is not in maintenance, and if b is in tried, which may be
+// nil. b must be, or have been, of this pool. As Acquire it takes no lock.
+func (p *Pool) AcquireBackend(b *Backend, tried *Tried) (Lease, bool) {
+	st := b.status.Load()
+	if st.removed || st.state == config.Maintenance || (tried != nil && tried.Has(b)) {
+		return Lease{}, false
+	}
+	if st.health != Up && p.snapshot.Load().tier != TierFailOpen {
+		return Lease{}, false
+	}
+	b.take()
+	return Lease{b}, true
 }
 
 // pick names the pickers: a call through the interface would move every caller's Tried to the heap.

@@ -3,9 +3,11 @@ package balancer
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"weir/config"
 )
@@ -110,5 +112,65 @@ func TestTierNames(t *testing.T) {
 		if got := tier.String(); got != want {
 			t.Errorf("tier %d: got %q, want %q", tier, got, want)
 		}
+	}
+}
+
+func TestAcquireBackend(t *testing.T) {
+	ready, drain, maintenance, zero := config.Ready, config.Drain, config.Maintenance, 0
+	tests := []struct {
+		name  string
+		setup func(p *Pool, b *Backend)
+		want  bool
+	}{
+		{"up", func(*Pool, *Backend) {}, true},
+		{"draining", func(p *Pool, b *Backend) { mustAdmin(t, p, b, Override{State: &drain}) }, true},
+		{"weight 0", func(p *Pool, b *Backend) { mustAdmin(t, p, b, Override{State: &ready, Weight: &zero}) }, true},
+		{"maintenance", func(p *Pool, b *Backend) { mustAdmin(t, p, b, Override{State: &maintenance}) }, false},
+		{"down", func(p *Pool, b *Backend) { p.Report(b, false, time.Unix(1, 0)) }, false},
+		{"down, failed open", func(p *Pool, b *Backend) {
+			for _, m := range p.Snapshot().Members() {
+				p.Report(m.Backend, false, time.Unix(1, 0))
+			}
+		}, true},
+		{"removed", func(p *Pool, b *Backend) {
+			p.Apply(&config.Pool{Name: "p", Algorithm: config.WeightedRoundRobin}, time.Unix(1, 0))
+		}, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			c := &config.Pool{Name: "p", Algorithm: config.WeightedRoundRobin, MinHealthy: 1}
+			for i := range 2 {
+				c.Backends = append(c.Backends, &config.Backend{
+					Name: fmt.Sprintf("b%d", i), Weight: 1, State: config.Ready,
+					Address: netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, 0, byte(i)}), 80),
+				})
+			}
+			p := NewPool(c, Options{}, time.Unix(0, 0))
+			b := p.Snapshot().Members()[0].Backend
+			tt.setup(p, b)
+			lease, ok := p.AcquireBackend(b, nil)
+			if ok != tt.want {
+				t.Fatalf("got %v, want %v", ok, tt.want)
+			}
+			if !ok {
+				return
+			}
+			if b.Active() != 1 || lease.Backend() != b {
+				t.Errorf("%d leases on %v", b.Active(), lease.Backend())
+			}
+			lease.Release()
+			var tried Tried
+			tried.Add(b)
+			if _, ok := p.AcquireBackend(b, &tried); ok || b.Active() != 0 {
+				t.Error("a tried backend was taken again")
+			}
+		})
+	}
+}
+
+func mustAdmin(t *testing.T, p *Pool, b *Backend, o Override) {
+	t.Helper()
+	if err := p.SetAdmin(b.Name(), o, time.Unix(1, 0)); err != nil {
+		t.Fatal(err)
 	}
 }

@@ -49,6 +49,9 @@ func (s *Server) prepare(c *config.Config) (*prepared, error) {
 			errs = append(errs, err)
 		}
 		p.tls[name] = t
+		if err := exchange.CheckPersistence(pool); err != nil {
+			errs = append(errs, err)
+		}
 		if pool.Health != nil {
 			if err := healthcheck.Validate(pool.Health); err != nil {
 				errs = append(errs, fmt.Errorf("pools.%s.health_check: %w", name, err))

@@ -88,6 +88,7 @@ type work struct {
 	seen       int          // bytes of an incomplete head that have been looked at
 	back       *wire.Buffer // from the backend
 	out        []byte
+	cookies    []byte // Cookie lines that are written afresh
 	req, res   message.Head
 	x          exchange
 }

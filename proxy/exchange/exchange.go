@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"weir/balancer"
+	"weir/config"
 	"weir/proxy/message"
 	"weir/proxy/wire"
 	"weir/telemetry"
@@ -27,6 +28,9 @@ type exchange struct {
 	close   bool  // the client's connection ends with this response
 	upgrade bool  // the request asks for another protocol, and may
 	tunnel  bool  // the backend has agreed: what follows is that protocol
+
+	flow   balancer.Flow
+	member membership // of a session
 
 	tried    balancer.Tried
 	failed   *failure // of the backend tried last
@@ -99,6 +103,10 @@ func (c *client) route() bool {
 	}
 	x.target, x.settings = target, target.pool.settings.Load()
 	x.upgrade = wantsUpgrade(req)
+	x.flow = c.flow()
+	if s := x.settings.sticky; s != nil {
+		x.member = s.lookUp(req, &x.flow)
+	}
 	req.StripHopByHop()
 	return true
 }
@@ -132,6 +140,9 @@ func (c *client) acquire() bool {
 			return false
 		}
 		if err == nil {
+			if s := x.settings.sticky; s != nil {
+				s.joined(&x.member, x.lease.Backend())
+			}
 			return true
 		}
 		c.connectFailed(err)
@@ -149,7 +160,15 @@ func (c *client) acquire() bool {
 func (c *client) pick() bool {
 	x := &c.work.x
 	pool := x.target.pool.Balancer
-	lease, err := pool.Acquire(c.flow(), &x.tried)
+	lease, bound := c.pickMember()
+	if bound && lease.Backend() == nil {
+		c.fail(x.failed)
+		return false
+	}
+	var err error
+	if !bound {
+		lease, err = pool.Acquire(x.flow, &x.tried)
+	}
 	if err == balancer.ErrChecking {
 		lease, err = c.awaitVerdict()
 	}
@@ -171,6 +190,26 @@ func (c *client) pick() bool {
 	return true
 }
 
+// pickMember takes a lease on the backend of the request's session. bound says that the request may
+// go nowhere else; without a lease it has failed then, and x.failed says how.
+func (c *client) pickMember() (lease balancer.Lease, bound bool) {
+	x := &c.work.x
+	s := x.settings.sticky
+	if s == nil || x.member.backend == nil {
+		return balancer.Lease{}, false
+	}
+	if lease, ok := x.target.pool.Balancer.AcquireBackend(x.member.backend, &x.tried); ok {
+		return lease, true
+	}
+	if s.config.Fallback != config.FallbackFail {
+		return balancer.Lease{}, false
+	}
+	if x.failed == nil {
+		x.failed = errSessionLost
+	}
+	return balancer.Lease{}, true
+}
+
 // awaitVerdict waits in the queue until the pool has a backend to offer.
 func (c *client) awaitVerdict() (balancer.Lease, error) {
 	x := &c.work.x
@@ -187,7 +226,7 @@ func (c *client) awaitVerdict() (balancer.Lease, error) {
 	defer unwatch()
 	for {
 		replaced := pool.Snapshot().Replaced()
-		lease, err := pool.Acquire(c.flow(), &x.tried)
+		lease, err := pool.Acquire(x.flow, &x.tried)
 		if err != balancer.ErrChecking {
 			return lease, err
 		}

@@ -37,7 +37,14 @@ func (c *client) buildRequest() {
 // appendHead writes what is forwarded of the head as it came.
 func (c *client) appendHead(dst []byte) []byte {
 	req := &c.work.req
+	cookies := c.work.cookies[:0]
+	if c.work.x.member.cookie {
+		cookies = c.work.x.settings.sticky.appendCookies(cookies, req)
+		req.DropAll(message.Cookie)
+		c.work.cookies = cookies
+	}
 	dst = http1.AppendRequest(dst, req)
+	dst = append(dst, cookies...)
 	if c.work.x.upgrade {
 		dst = appendUpgrade(dst, req.Get(message.Upgrade))
 	}

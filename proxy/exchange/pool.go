@@ -2,6 +2,7 @@ package exchange
 
 import (
 	"crypto/tls"
+	"fmt"
 	"sync/atomic"
 	"time"
 
@@ -32,7 +33,8 @@ type settings struct {
 	budget    float64
 	tls       *tls.Config // nil: plain
 	transport *transport
-	hashesDst bool // the algorithm looks at the destination of a flow
+	hashesDst bool    // the algorithm looks at the destination of a flow
+	sticky    *sticky // nil: no persistence
 }
 
 // transport is what a connection to a backend was made by. It is the same pointer for as long as
@@ -46,8 +48,11 @@ type transport struct {
 // afterwards.
 func (e *Engine) NewPool(c *config.Pool, tlsConfig *tls.Config, offset uint64, now time.Time) *Pool {
 	p := &Pool{engine: e, stats: e.Telemetry.Pool(c.Name)}
-	p.settings.Store(newSettings(c, tlsConfig))
+	s := newSettings(c, tlsConfig)
+	s.sticky = mustSticky(c, nil)
 	p.Balancer = balancer.NewPool(c, balancer.Options{Attach: p.attach, Offset: offset}, now)
+	s.sticky.follow(p.Balancer, nil)
+	p.settings.Store(s)
 	return p
 }
 
@@ -58,8 +63,28 @@ func (p *Pool) Apply(c *config.Pool, tlsConfig *tls.Config, now time.Time) balan
 	if *s.transport == *old.transport {
 		s.transport = old.transport
 	}
+	if s.sticky = mustSticky(c, old.sticky); s.sticky != old.sticky {
+		s.sticky.follow(p.Balancer, nil)
+	}
 	p.settings.Store(s)
-	return p.Balancer.Apply(c, now)
+	change := p.Balancer.Apply(c, now)
+	s.sticky.follow(p.Balancer, change.Removed)
+	return change
+}
+
+// CheckPersistence reports what NewPool and Apply could not use of the persistence of c.
+func CheckPersistence(c *config.Pool) error {
+	_, err := newSticky(c.Name, c.Persistence, nil)
+	return err
+}
+
+// mustSticky is newSticky for a configuration that was checked.
+func mustSticky(c *config.Pool, old *sticky) *sticky {
+	s, err := newSticky(c.Name, c.Persistence, old)
+	if err != nil {
+		panic(fmt.Sprintf("exchange: a persistence that was not checked: %v", err))
+	}
+	return s
 }
 
 // Close closes the idle connections of a pool that has been removed. Exchanges that still use it
@@ -74,7 +99,9 @@ func (p *Pool) Close() {
 // backends that are not up and ready. It is called about once a second.
 func (p *Pool) Sweep(now int64) {
 	p.budget.note(p.Balancer, now)
-	keep := p.settings.Load().timeouts.Keepalive
+	s := p.settings.Load()
+	s.sticky.sweep(now)
+	keep := s.timeouts.Keepalive
 	for _, m := range p.Balancer.Snapshot().Members() {
 		b := m.Backend
 		usable := m.Health == balancer.Up && m.State == config.Ready

@@ -32,6 +32,7 @@ var (
 	errQueueTimeout   = &failure{503, telemetry.OutcomeQueueTimeout, "no backend had been checked in time", false, true}
 	errConnectRefused = &failure{503, telemetry.OutcomeBackendConnect, "the backend could not be connected to", false, true}
 	errConnectTimeout = &failure{504, telemetry.OutcomeBackendConnect, "connecting to the backend took too long", false, true}
+	errSessionLost    = &failure{503, telemetry.OutcomeNoBackendUp, "the backend of this session cannot be used", false, true}
 	errOverload       = &failure{503, telemetry.OutcomeOverload, "too many connections are open", false, true}
 	errHandshake      = &failure{502, telemetry.OutcomeBackendTLS, "the TLS handshake with the backend failed", false, false}
 	errHandshakeSlow  = &failure{504, telemetry.OutcomeBackendTLS, "the TLS handshake with the backend took too long", false, true}

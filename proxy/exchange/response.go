@@ -183,7 +183,14 @@ func (c *client) buildResponse(chunked, old bool) {
 	if res.Status == 204 {
 		res.DropAll(message.ContentLength) // RFC 9110, section 8.6
 	}
+	s, b := w.x.settings.sticky, w.x.lease.Backend()
+	if s != nil {
+		s.answered(&w.x.member, res, b)
+	}
 	w.out = http1.AppendResponse(w.out[:0], res, chunked)
+	if s != nil {
+		w.out = s.appendSetCookie(w.out, &w.x.member, res, b, c.stream.tls != nil)
+	}
 	switch {
 	case w.x.close:
 		w.out = append(w.out, "Connection: close\r\n"...)

@@ -230,12 +230,7 @@ func trailerAllowed(name []byte, n message.Name) bool {
 	if n != message.Other {
 		return false
 	}
-	switch len(name) {
-	case 6:
-		return !message.Equal(name, "cookie")
-	case 10:
-		return !message.Equal(name, "set-cookie")
-	case 13:
+	if len(name) == 13 {
 		return !message.Equal(name, "authorization") && !message.Equal(name, "cache-control")
 	}
 	return len(name) < 8 || !message.Equal(name[:8], "content-")

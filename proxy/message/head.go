@@ -43,7 +43,7 @@ type Head struct {
 	ExpectContinue bool
 	TETrailers     bool
 
-	has [XRealIP + 1]bool
+	has [nameCount]bool
 }
 
 // Reset empties the head for the next message; slices keep their memory.

@@ -58,6 +58,15 @@ func (h *Head) DropForwarded() {
 	}
 }
 
+// DropNamed marks every field of a name that is given in lower case.
+func (h *Head) DropNamed(lower string) {
+	for i := range h.Fields {
+		if f := &h.Fields[i]; int(f.NameLen) == len(lower) && Equal(h.NameBytes(f), lower) {
+			f.Drop = true
+		}
+	}
+}
+
 // DropAll marks every field of a recognised name.
 func (h *Head) DropAll(n Name) {
 	if !h.has[n] {

@@ -22,6 +22,10 @@ const (
 	XForwardedOther // X-Forwarded-Proto, -Host, -Port and every other X-Forwarded- field
 	Forwarded
 	XRealIP
+	Cookie
+	SetCookie
+
+	nameCount // how many there are
 )
 
 // NameOf recognises a field name in any letter case.
@@ -36,6 +40,13 @@ func NameOf(b []byte) Name {
 		}
 		if len(b) == 14 && Equal(b, "content-length") {
 			return ContentLength
+		}
+		if len(b) == 6 && Equal(b, "cookie") {
+			return Cookie
+		}
+	case 's':
+		if len(b) == 10 && Equal(b, "set-cookie") {
+			return SetCookie
 		}
 	case 'h':
 		if len(b) == 4 && Equal(b, "host") {

@@ -12,7 +12,7 @@ var names = map[string]Name{
 	"transfer-encoding": TransferEncoding, "upgrade": Upgrade, "content-length": ContentLength, "expect": Expect,
 	"x-forwarded-for": XForwardedFor, "x-forwarded-proto": XForwardedOther, "x-forwarded-host": XForwardedOther,
 	"x-forwarded-port": XForwardedOther, "x-forwarded-": XForwardedOther, "x-forwarded-foo": XForwardedOther,
-	"forwarded": Forwarded, "x-real-ip": XRealIP,
+	"forwarded": Forwarded, "x-real-ip": XRealIP, "cookie": Cookie, "set-cookie": SetCookie,
 }
 
 // nameOf is NameOf, plainly.

@@ -1,0 +1,255 @@
+package proxy
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"weir/balancer"
+	"weir/config"
+	"weir/internal/lbtest"
+)
+
+// named answers with its name and with extra fields.
+func named(t *testing.T, name, fields string) *origin {
+	return answering(t, fmt.Sprintf("HTTP/1.1 200 OK\r\n%sContent-Length: %d\r\n\r\n%s", fields, len(name), name))
+}
+
+// three are backends that answer with their names b1, b2, b3.
+func three(t *testing.T, fields string) (list []*origin, addrs []fmt.Stringer) {
+	for i := range 3 {
+		o := named(t, fmt.Sprintf("b%d", i+1), fields)
+		list, addrs = append(list, o), append(addrs, o.Addr())
+	}
+	return list, addrs
+}
+
+// askWith sends a GET with that Cookie line, if it is not empty.
+func (c *client) askWith(cookie string) answer {
+	c.t.Helper()
+	line := ""
+	if cookie != "" {
+		line = "Cookie: " + cookie + "\r\n"
+	}
+	c.send("GET / HTTP/1.1\r\nHost: shop.example\r\n" + line + "\r\n")
+	return c.want("GET", 200, "")
+}
+
+// issued is the name=value of our cookie in a response, empty if it sets none.
+func issued(a answer) string {
+	for _, c := range a.Cookies() {
+		if c.Name == "WEIR" {
+			return c.Name + "=" + c.Value
+		}
+	}
+	return ""
+}
+
+const httpCookie = "session_persistence: { type: http_cookie, cookie: { keys: [\"" +
+	"00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff\"] } }"
+
+func TestOwnCookieKeepsTheBackend(t *testing.T) {
+	origins, addrs := three(t, "Cache-Control: public, max-age=60\r\n")
+	r := start(t, site("", httpCookie, addrs...))
+	c := r.dial()
+	first := c.askWith("")
+	cookie := issued(first)
+	if cookie == "" {
+		t.Fatalf("no cookie in %v", first.Header)
+	}
+	if got := first.Header.Values("Cache-Control"); len(got) != 1 || got[0] != "private" {
+		t.Errorf("Cache-Control is %q", got)
+	}
+	if set := first.Header.Get("Set-Cookie"); !strings.Contains(set, "HttpOnly") || strings.Contains(set, "Secure") ||
+		!strings.Contains(set, "SameSite=Lax") || strings.Contains(set, addrs[0].String()) {
+		t.Errorf("Set-Cookie is %q", set)
+	}
+	for range 6 {
+		a := r.dial().askWith("lang=en; " + cookie + "; theme=dark")
+		if a.body != first.body {
+			t.Fatalf("went to %s, the session is on %s", a.body, first.body)
+		}
+		if issued(a) != "" || a.Header.Get("Cache-Control") != "public, max-age=60" {
+			t.Errorf("issued again: %v", a.Header)
+		}
+	}
+	for _, o := range origins {
+		if o.requests() == 0 {
+			continue
+		}
+		if got := o.last(); strings.Contains(got, "WEIR") || !strings.Contains(got, "lang=en") || !strings.Contains(got, "theme=dark") {
+			t.Errorf("the backend got %q", got)
+		}
+	}
+	r.dial().askWith(cookie)
+	for _, o := range origins {
+		if o.requests() > 0 && strings.Contains(o.last(), "Cookie") {
+			t.Errorf("the backend got an empty Cookie line: %q", o.last())
+		}
+	}
+}
+
+func TestOwnCookieOfOthersIsNotBelieved(t *testing.T) {
+	_, addrs := three(t, "")
+	r := start(t, site("", httpCookie, addrs...))
+	cookie := issued(r.dial().askWith(""))
+	forged := cookie[:len(cookie)-1] + "A"
+	if forged == cookie {
+		forged = cookie[:len(cookie)-1] + "B"
+	}
+	seen := map[string]bool{}
+	for range 3 {
+		a := r.dial().askWith(forged)
+		seen[a.body] = true
+		if issued(a) == "" {
+			t.Error("a forged cookie was not replaced")
+		}
+	}
+	if len(seen) != 3 {
+		t.Errorf("a forged cookie led to %v, want the rotation", seen)
+	}
+}
+
+// A draining backend, or one without weight, keeps its sessions; one in maintenance does not.
+func TestSessionsOfABackendThatLeaves(t *testing.T) {
+	ready, drain, maintenance := config.Ready, config.Drain, config.Maintenance
+	zero := 0
+	_, addrs := three(t, "")
+	r := start(t, site("", httpCookie, addrs...))
+	first := r.dial().askWith("")
+	cookie := issued(first)
+	pool := r.s.Pools()[0].Balancer
+	for _, tt := range []struct {
+		name     string
+		override balancer.Override
+		stays    bool
+	}{
+		{"drain", balancer.Override{State: &drain}, true},
+		{"weight 0", balancer.Override{State: &ready, Weight: &zero}, true},
+		{"maintenance", balancer.Override{State: &maintenance}, false},
+	} {
+		if err := pool.SetAdmin(first.body, tt.override, r.b0(first.body).Since()); err != nil {
+			t.Fatal(err)
+		}
+		a := r.dial().askWith(cookie)
+		if (a.body == first.body) != tt.stays {
+			t.Errorf("%s: went to %s, the session was on %s", tt.name, a.body, first.body)
+		}
+		if (issued(a) == "") != tt.stays {
+			t.Errorf("%s: Set-Cookie is %q", tt.name, a.Header.Get("Set-Cookie"))
+		}
+		for range 6 {
+			if b := r.dial().askWith("").body; b == first.body {
+				t.Errorf("%s: a new client went there", tt.name)
+			}
+		}
+	}
+}
+
+// b0 is a backend of the pool app, by its name.
+func (r *rig) b0(name string) *balancer.Backend {
+	r.t.Helper()
+	return r.backend("app", name)
+}
+
+func TestSessionWithoutFallback(t *testing.T) {
+	maintenance := config.Maintenance
+	_, addrs := three(t, "")
+	r := start(t, site("", strings.Replace(httpCookie, "type:", "fallback: fail, type:", 1), addrs...))
+	first := r.dial().askWith("")
+	cookie := issued(first)
+	if err := r.s.Pools()[0].Balancer.SetAdmin(first.body, balancer.Override{State: &maintenance}, r.b0(first.body).Since()); err != nil {
+		t.Fatal(err)
+	}
+	c := r.dial()
+	c.send("GET / HTTP/1.1\r\nHost: shop.example\r\nCookie: " + cookie + "\r\n\r\n")
+	c.want("GET", 503, "session")
+}
+
+func TestOwnCookieSurvivesReloadsAndRestarts(t *testing.T) {
+	_, addrs := three(t, "")
+	text := site("", httpCookie, addrs...)
+	r := start(t, text)
+	first := r.dial().askWith("")
+	cookie := issued(first)
+	r.apply(load(t, strings.Replace(text, "pool: app", "pool: app\n    keepalive_requests: 9", 1)))
+	if got := r.dial().askWith(cookie); got.body != first.body {
+		t.Errorf("after a reload: %s, want %s", got.body, first.body)
+	}
+	other := start(t, text)
+	if got := other.dial().askWith(cookie); got.body != first.body {
+		t.Errorf("on another machine with the same key: %s, want %s", got.body, first.body)
+	}
+	random := start(t, site("", "session_persistence: { type: http_cookie }", addrs...))
+	mine := random.dial().askWith("")
+	random.apply(load(t, site("keepalive_requests: 9", "session_persistence: { type: http_cookie, timeout: 2h }", addrs...)))
+	if got := random.dial().askWith(issued(mine)); got.body != mine.body {
+		t.Errorf("with a random key, after a reload: %s, want %s", got.body, mine.body)
+	}
+}
+
+func TestApplicationCookieIsLearned(t *testing.T) {
+	var addrs []fmt.Stringer
+	for i := range 3 {
+		name := fmt.Sprintf("b%d", i+1)
+		addrs = append(addrs, named(t, name, "Set-Cookie: JSESSIONID=of-"+name+"; Path=/\r\n").Addr())
+	}
+	r := start(t, site("", "session_persistence: { type: app_cookie, cookie: { name: JSESSIONID } }", addrs...))
+	for range 3 {
+		a := r.dial().askWith("")
+		cookies := a.Cookies()
+		if len(cookies) != 1 || cookies[0].Name != "JSESSIONID" {
+			t.Fatalf("cookies are %v", cookies)
+		}
+		for range 3 {
+			if got := r.dial().askWith("JSESSIONID=of-" + a.body); got.body != a.body {
+				t.Fatalf("went to %s, the session is on %s", got.body, a.body)
+			}
+		}
+	}
+}
+
+func TestSourceIPKeepsTheBackend(t *testing.T) {
+	_, addrs := three(t, "")
+	r := start(t, site("forwarded: { trust: [127.0.0.1] }", "session_persistence: { type: source_ip }", addrs...))
+	ask := func(client string) string {
+		c := r.dial()
+		c.send("GET / HTTP/1.1\r\nHost: shop.example\r\nX-Forwarded-For: " + client + "\r\n\r\n")
+		return c.want("GET", 200, "").body
+	}
+	seen := map[string]bool{}
+	for i := range 9 {
+		client := fmt.Sprintf("192.0.2.%d", i)
+		first := ask(client)
+		seen[first] = true
+		for range 3 {
+			if got := ask(client); got != first {
+				t.Fatalf("%s went to %s and to %s", client, first, got)
+			}
+		}
+	}
+	if len(seen) != 3 {
+		t.Errorf("nine clients went to %v, want all three", seen)
+	}
+}
+
+// A session whose backend cannot be connected to goes to another, for good, with a cookie that says so.
+func TestSessionMovesWhenItsBackendIsGone(t *testing.T) {
+	_, addrs := three(t, "")
+	r := start(t, site("", httpCookie, addrs...))
+	first := r.dial().askWith("")
+	cookie := issued(first)
+	for i := range addrs {
+		if first.body == fmt.Sprintf("b%d", i+1) {
+			addrs[i] = lbtest.Refusing(t)
+		}
+	}
+	r.apply(load(t, site("", httpCookie, addrs...)))
+	second := r.dial().askWith(cookie)
+	if second.body == first.body || issued(second) == "" {
+		t.Fatalf("went to %s with %q", second.body, second.Header.Get("Set-Cookie"))
+	}
+	if third := r.dial().askWith(issued(second)); third.body != second.body {
+		t.Errorf("then to %s, want %s", third.body, second.body)
+	}
+}
