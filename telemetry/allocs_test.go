@@ -44,6 +44,7 @@ func TestCountingAllocs(t *testing.T) {
 	})
 	wantNoAllocs(t, "Pool", func() {
 		p.Retry(RetryReset)
+		p.Session(0, SessionHit)
 		p.Probe("b1", true, time.Millisecond)
 	})
 }

@@ -45,6 +45,18 @@ func BenchmarkBackendRequest(b *testing.B) {
 	}
 }
 
+func BenchmarkPoolSession(b *testing.B) {
+	r := New(Options{})
+	p := r.Pool("app")
+	b.ReportAllocs()
+	b.RunParallel(func(pb *testing.PB) {
+		s := r.NextShard()
+		for pb.Next() {
+			p.Session(s, SessionHit)
+		}
+	})
+}
+
 func BenchmarkSlot(b *testing.B) {
 	d := 100 * time.Microsecond
 	for b.Loop() {

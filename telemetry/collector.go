@@ -181,6 +181,7 @@ func (s *sink) pool(p *Pool) {
 	for i := range p.retries {
 		s.sendCount(retriesTotal, p.retries[i].Load(), p.name, retryNames[i])
 	}
+	s.sessions(p)
 	var probes Latency
 	p.probes.addTo(&probes)
 	s.sendHistogram(healthDuration, &probes, p.created, p.name)

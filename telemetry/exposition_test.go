@@ -51,11 +51,13 @@ func populated(t *testing.T) *Registry {
 	h.Done(0, Exchange{MethodGet, 200, 2 * time.Millisecond, 100, 1000, OutcomeOK})
 	h.Done(1, Exchange{MethodGet, 200, 3 * time.Millisecond, 100, 1000, OutcomeRetriedOK})
 	h.Done(1, Exchange{MethodPost, 502, time.Minute + 1, 100, 50, OutcomeBackendReset})
+	r.HTTP("web", "").Done(0, Exchange{MethodGet, 403, time.Microsecond, 10, 90, OutcomeDenied})
 	r.HTTP("web", "").Done(0, Exchange{MethodOther, 400, time.Microsecond, 10, 90, OutcomeBadRequest})
 	for _, name := range []string{"b1", "b2"} {
 		countBackend(r, name)
 	}
 	r.Pool("app").Retry(RetryConnectFailure)
+	r.Pool("app").Session(0, SessionNew)
 	return r
 }
 
@@ -145,6 +147,8 @@ func TestScrapeValues(t *testing.T) {
 		`weir_http_outcomes_total{listener="web",outcome="retried_ok",pool="app"} 1`,
 		`weir_http_outcomes_total{listener="web",outcome="no_route",pool="app"} 0`,
 		`weir_http_outcomes_total{listener="web",outcome="tunnel_idle",pool="app"} 0`,
+		`weir_http_outcomes_total{listener="web",outcome="rate_limited",pool="app"} 0`,
+		`weir_http_outcomes_total{listener="web",outcome="denied",pool=""} 1`,
 		`weir_http_request_duration_seconds_bucket{listener="web",pool="app",le="0.001"} 0`,
 		`weir_http_request_duration_seconds_bucket{listener="web",pool="app",le="0.0025"} 1`,
 		`weir_http_request_duration_seconds_bucket{listener="web",pool="app",le="60"} 2`,
@@ -154,6 +158,8 @@ func TestScrapeValues(t *testing.T) {
 		`weir_bytes_total{direction="in",listener="web",pool="app"} 300`,
 		`weir_bytes_total{direction="out",listener="web",pool="app"} 2050`,
 		`weir_retries_total{pool="app",reason="connect_failure"} 1`,
+		`weir_sessions_total{pool="app",result="new"} 1`,
+		`weir_sessions_total{pool="app",result="lost"} 0`,
 		`weir_health_check_duration_seconds_count{pool="app"} 10`,
 		`weir_health_check_duration_seconds_bucket{pool="app",le="0.001"} 6`,
 		`weir_backend_requests_total{backend="b1",code="2xx",pool="app"} 11`,

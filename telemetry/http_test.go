@@ -45,8 +45,12 @@ func TestEveryOutcomeHasAWord(t *testing.T) {
 			t.Errorf("%s.Success() = %v", word, o.Success())
 		}
 	}
-	if got := OutcomeTunnelIdle.String(); got != "tunnel_idle" {
-		t.Errorf("an idle tunnel is %q", got)
+	for o, want := range map[Outcome]string{
+		OutcomeTunnelIdle: "tunnel_idle", OutcomeRateLimited: "rate_limited", OutcomeDenied: "denied",
+	} {
+		if got := o.String(); got != want {
+			t.Errorf("outcome %d is %q, want %q", o, got, want)
+		}
 	}
 	if got := Outcome(255).String(); got != "internal_error" {
 		t.Errorf("an outcome outside the set is %q", got)

@@ -12,6 +12,8 @@ const (
 	OutcomeClientTimeout                     // the client was too slow: 408, or it stopped reading
 	OutcomeBadRequest                        // refused for its form: 400, 417, 501, 505
 	OutcomeTooLarge                          // refused for its size: 413, 414, 431
+	OutcomeDenied                            // refused because of who the client is: 403
+	OutcomeRateLimited                       // refused because the client asks too often: 429
 	OutcomeBackendConnect                    // no connection to a backend could be made
 	OutcomeBackendTLS                        // connected, but the TLS handshake failed
 	OutcomeBackendReset                      // the backend closed before the end of its response
@@ -36,6 +38,8 @@ var outcomeNames = [outcomeCount]string{
 	OutcomeClientTimeout:      "client_timeout",
 	OutcomeBadRequest:         "bad_request",
 	OutcomeTooLarge:           "too_large",
+	OutcomeDenied:             "denied",
+	OutcomeRateLimited:        "rate_limited",
 	OutcomeBackendConnect:     "backend_connect",
 	OutcomeBackendTLS:         "backend_tls",
 	OutcomeBackendReset:       "backend_reset",

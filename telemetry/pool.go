@@ -11,11 +11,12 @@ type Pool struct {
 	created  time.Time
 	registry *Registry
 	retries  [retryCount]atomic.Uint64
+	sessions []sessionShard
 	probes   histogram
 }
 
 func newPool(r *Registry, name string, now time.Time) *Pool {
-	return &Pool{name: name, created: now, registry: r}
+	return &Pool{name: name, created: now, registry: r, sessions: make([]sessionShard, r.shards)}
 }
 
 // Name is the pool's name in the configuration.

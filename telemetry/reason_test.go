@@ -83,13 +83,14 @@ func TestReasonWordsAreBounded(t *testing.T) {
 		words["reject "+RejectReason(i).String()] = true
 		words["connect "+ConnectReason(i).String()] = true
 		words["retry "+RetryReason(i).String()] = true
+		words["session "+SessionResult(i).String()] = true
 	}
 	for _, r := range []RejectReason{RejectDenied, RejectRate, RejectPerClient} {
 		if r.String() == RejectOther.String() {
 			t.Errorf("reject reason %d has no word of its own", r)
 		}
 	}
-	if want := int(rejectCount) + int(connectCount) + int(retryCount); len(words) != want {
+	if want := int(rejectCount) + int(connectCount) + int(retryCount) + int(sessionCount); len(words) != want {
 		t.Errorf("%d words, want %d: %v", len(words), want, words)
 	}
 }

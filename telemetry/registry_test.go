@@ -24,6 +24,7 @@ func countAll(r *Registry) {
 	}
 	for _, pool := range []string{"app", "old"} {
 		r.Pool(pool).Retry(RetryReset)
+		r.Pool(pool).Session(0, SessionHit)
 		for _, backend := range []string{"b1", "b2"} {
 			r.Backend(pool, backend).Request(0, 200, OutcomeOK)
 		}
@@ -101,6 +102,7 @@ func TestForgottenCountersMayBeUsed(t *testing.T) {
 	l.SetCertificates([]Certificate{{Name: "shop", NotAfter: testStart}})
 	h.Done(0, benchExchange)
 	p.Probe("b1", true, time.Millisecond)
+	p.Session(0, SessionLost)
 	b.Request(0, 200, OutcomeOK)
 	if got := h.Counts().Requests; got != 2 {
 		t.Errorf("forgotten counter has %d requests, want 2", got)

@@ -71,6 +71,7 @@ const (
 	httpDuration
 	bytesTotal
 	retriesTotal
+	sessionsTotal
 	poolFailOpen
 	healthDuration
 	backendUp
@@ -148,6 +149,8 @@ var series = [seriesCount]Series{
 
 	retriesTotal: {"weir_retries_total", Counter, PoolLevel, with(onPool, "reason"),
 		"Tries of another backend after one failed, by reason."},
+	sessionsTotal: {"weir_sessions_total", Counter, PoolLevel, with(onPool, "result"),
+		"Requests to a pool with session persistence by what became of their session: hit, new or lost."},
 	poolFailOpen: {"weir_pool_fail_open", Gauge, PoolLevel, onPool,
 		"Whether the pool has too few usable backends and uses all of them whatever their health (1)."},
 	healthDuration: {"weir_health_check_duration_seconds", Histogram, PoolLevel, onPool,
