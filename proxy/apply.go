@@ -23,6 +23,7 @@ type prepared struct {
 	tls     map[string]*tls.Config      // of https pools
 	// identities are the certificates of https listeners.
 	identities map[string]*certs.Identity
+	pages      map[string]exchange.Pages // of all listeners
 }
 
 // Apply puts another configuration in force and says what changed. On an error nothing has changed.
@@ -40,6 +41,7 @@ func (s *Server) apply(c *config.Config) (Change, error) {
 func (s *Server) prepare(c *config.Config) (*prepared, error) {
 	p := &prepared{
 		sockets: map[string][]*wire.Listener{}, tls: map[string]*tls.Config{}, identities: map[string]*certs.Identity{},
+		pages: map[string]exchange.Pages{},
 	}
 	var errs []error
 	for _, name := range slices.Sorted(maps.Keys(c.Pools)) {
@@ -60,9 +62,14 @@ func (s *Server) prepare(c *config.Config) (*prepared, error) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Listeners)) {
 		l, old := c.Listeners[name], s.listeners[name]
-		if err := s.identify(p, l, old); err != nil {
+		if err := errors.Join(s.identify(p, l, old), exchange.CheckAdmission(l)); err != nil {
 			errs = append(errs, err)
 		}
+		pages, err := exchange.ReadPages(l)
+		if err != nil {
+			errs = append(errs, err)
+		}
+		p.pages[name] = pages
 		if old != nil && old.sameAddresses(l) {
 			continue
 		}
@@ -151,8 +158,14 @@ func (s *Server) commitListeners(c *config.Config, p *prepared, change *Change) 
 	pools := *s.pools.Load()
 	for name, lc := range c.Listeners {
 		identity := p.identities[name]
-		site := s.engine.NewSite(lc, pools, tlsOf(identity))
 		old := s.listeners[name]
+		var previous *exchange.Site
+		if old != nil {
+			previous = old.clients.Site()
+		}
+		site := s.engine.NewSite(exchange.SiteOptions{
+			Config: lc, Pools: pools, TLS: tlsOf(identity), Pages: p.pages[name], Previous: previous,
+		})
 		sockets, moved := p.sockets[name]
 		if old != nil && !moved {
 			old.clients.SetSite(site)

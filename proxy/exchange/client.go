@@ -10,6 +10,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"weir/proxy/admit"
 	"weir/proxy/http1"
 	"weir/proxy/message"
 	"weir/proxy/wire"
@@ -60,7 +61,8 @@ type client struct {
 	stream stream // over conn
 	stats  *telemetry.Listener
 
-	certFields []byte // field lines about the certificate of the client
+	counted    *admit.Connections // where the connection of this client is counted
+	certFields []byte             // field lines about the certificate of the client
 
 	shard telemetry.Shard
 	src   netip.AddrPort
@@ -89,6 +91,7 @@ type work struct {
 	back       *wire.Buffer // from the backend
 	out        []byte
 	cookies    []byte // Cookie lines that are written afresh
+	requestID  []byte // of the request at hand; empty: it has none
 	req, res   message.Head
 	x          exchange
 }

@@ -33,6 +33,9 @@ func (e *Engine) NewClients(site *Site) *Clients {
 	return c
 }
 
+// Site is the configuration in force.
+func (s *Clients) Site() *Site { return s.site.Load() }
+
 // SetSite replaces the configuration: from now on, for every request whose head is parsed.
 func (s *Clients) SetSite(site *Site) { s.site.Store(site) }
 
@@ -46,11 +49,18 @@ func (s *Clients) Serve(conn *wire.Conn) {
 		s.turnAway(conn, site, telemetry.RejectMaxConnections)
 		return
 	}
+	counted, why, ok := site.admit(conn.Remote().Addr())
+	if !ok {
+		s.turnAway(conn, site, why)
+		return
+	}
 	if !s.engine.Descriptors.Enter(1) {
+		counted.Leave(conn.Remote().Addr())
 		s.turnAway(conn, site, telemetry.RejectDescriptors)
 		return
 	}
 	c := newClient(s, conn, site.connStats, s.engine.Telemetry.NextShard())
+	c.counted = counted
 	s.mu.Lock()
 	s.conns[c] = struct{}{}
 	s.mu.Unlock()
@@ -75,7 +85,9 @@ func (s *Clients) turnAway(conn *wire.Conn, site *Site, why telemetry.RejectReas
 		s.engine.Log.Warn("client connections are being turned away",
 			zap.String("listener", site.name), zap.Stringer("reason", why), zap.Int("connections", s.Count()))
 	}
-	_ = conn.Write(tooMany, time.Millisecond) // a new connection takes it at once, or is not worth waiting for
+	if why != telemetry.RejectDenied && site.tls == nil {
+		_ = conn.Write(tooMany, time.Millisecond) // a new connection takes it at once, or is not worth waiting for
+	}
 	_ = conn.Close()
 }
 
@@ -84,6 +96,7 @@ func (s *Clients) forget(c *client) {
 	delete(s.conns, c)
 	s.mu.Unlock()
 	s.engine.Descriptors.Leave(1)
+	c.counted.Leave(c.src.Addr())
 	s.count.Add(-1)
 	s.wg.Done()
 }

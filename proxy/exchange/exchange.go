@@ -46,12 +46,13 @@ type exchange struct {
 	answer  int // status of the backend's response; 0: there was none
 	status  int // of the response that went to the client; 0: none did
 	outcome telemetry.Outcome
-	reason  string // of an outcome that is not ok
-	in, out int64  // bytes from and to the client
-	counted int64  // of out: those that the telemetry has already
-	queue   int64  // ns
-	connect int64  // ns
-	first   int64  // ns, kept for the access log only
+	retryIn time.Duration // when a request that came too early may come again
+	reason  string        // of an outcome that is not ok
+	in, out int64         // bytes from and to the client
+	counted int64         // of out: those that the telemetry has already
+	queue   int64         // ns
+	connect int64         // ns
+	first   int64         // ns, kept for the access log only
 }
 
 // begin prepares the exchange for the request in work.req, whose head took size bytes. It refuses
@@ -62,6 +63,7 @@ func (c *client) begin(site *Site, size int) {
 		site: site, started: wire.Now(), method: telemetry.ParseMethod(req.Method),
 		headReq: string(req.Method) == "HEAD", in: int64(size),
 	}
+	c.work.requestID = c.work.requestID[:0]
 	c.served++
 	x.close = req.Close || (req.Minor == 0 && !req.KeepAlive) ||
 		(site.requests > 0 && c.served >= site.requests) || c.set.draining.Load()
@@ -104,6 +106,12 @@ func (c *client) route() bool {
 	x.target, x.settings = target, target.pool.settings.Load()
 	x.upgrade = wantsUpgrade(req)
 	x.flow = c.flow()
+	if !c.admitRequest() {
+		return false
+	}
+	if x.site.requestID {
+		c.identifyRequest()
+	}
 	if s := x.settings.sticky; s != nil {
 		x.member = s.lookUp(req, &x.flow)
 	}
@@ -140,8 +148,8 @@ func (c *client) acquire() bool {
 			return false
 		}
 		if err == nil {
-			if s := x.settings.sticky; s != nil {
-				s.joined(&x.member, x.lease.Backend())
+			if s := x.settings.sticky; s != nil && !x.fresh {
+				x.target.pool.stats.Session(c.shard, s.joined(&x.member, x.lease.Backend()))
 			}
 			return true
 		}
@@ -490,7 +498,7 @@ func (c *client) logAccess(l *telemetry.AccessLog, now int64) {
 		Status: x.status, In: x.in, Out: x.out,
 		Queue: time.Duration(x.queue), Connect: time.Duration(x.connect),
 		FirstByte: time.Duration(x.first), Total: time.Duration(now - x.started),
-		Attempts: x.attempts, Outcome: x.outcome, Reason: x.reason,
+		Attempts: x.attempts, Outcome: x.outcome, Reason: x.reason, RequestID: string(w.requestID),
 	}
 	if x.target != nil {
 		e.Pool = x.target.pool.stats.Name()

@@ -45,7 +45,9 @@ func newBench(t *testing.T, connectFailed func(string, *balancer.Backend, error)
 		pc.Backends = append(pc.Backends, &config.Backend{Name: string(rune('a' + i)), Address: addr, Weight: 1, State: config.Ready})
 	}
 	b.pool = b.engine.NewPool(pc, nil, 0, time.Now())
-	b.clients = b.engine.NewClients(b.engine.NewSite(&config.Listener{Name: "web", Pool: "app"}, map[string]*Pool{"app": b.pool}, nil))
+	b.clients = b.engine.NewClients(b.engine.NewSite(SiteOptions{
+		Config: &config.Listener{Name: "web", Pool: "app"}, Pools: map[string]*Pool{"app": b.pool},
+	}))
 	l, err := wire.Listen("127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

@@ -25,6 +25,7 @@ func (c *client) buildRequest() {
 		w.out = c.appendForwarded(w.out, x.site.mode)
 	}
 	w.out = append(w.out, c.certFields...)
+	w.out = w.appendRequestID(w.out)
 	if len(req.Authority) == 0 {
 		// An HTTP/1.0 client may leave Host out, but HTTP/1.1 needs it: what it connected to.
 		w.out = append(w.out, "Host: "...)

@@ -32,6 +32,9 @@ var (
 	errQueueTimeout   = &failure{503, telemetry.OutcomeQueueTimeout, "no backend had been checked in time", false, true}
 	errConnectRefused = &failure{503, telemetry.OutcomeBackendConnect, "the backend could not be connected to", false, true}
 	errConnectTimeout = &failure{504, telemetry.OutcomeBackendConnect, "connecting to the backend took too long", false, true}
+	errDenied         = &failure{403, telemetry.OutcomeDenied, "this client may not use the service", false, false}
+	errRateLimited    = &failure{429, telemetry.OutcomeRateLimited, "too many requests from this client", false, true}
+	errBodySlow       = &failure{408, telemetry.OutcomeClientTimeout, "the request body came too slowly", true, false}
 	errSessionLost    = &failure{503, telemetry.OutcomeNoBackendUp, "the backend of this session cannot be used", false, true}
 	errOverload       = &failure{503, telemetry.OutcomeOverload, "too many connections are open", false, true}
 	errHandshake      = &failure{502, telemetry.OutcomeBackendTLS, "the TLS handshake with the backend failed", false, false}
@@ -94,6 +97,7 @@ func (c *client) failWith(f *failure, reason string) {
 // not known, so the connection ends.
 func (c *client) refuse(e *http1.Error) {
 	x := &c.work.x
+	c.work.requestID = c.work.requestID[:0]
 	*x = exchange{
 		site: c.set.site.Load(), started: wire.Now(), close: true, status: e.Status, reason: e.Reason,
 		method: telemetry.MethodOther, outcome: telemetry.OutcomeBadRequest,
@@ -117,16 +121,22 @@ func (c *client) refuse(e *http1.Error) {
 // client is gone, which the next read shows.
 func (c *client) sendReply(status int, reason string, closing, retry, head, old bool) {
 	w := c.work
-	text := http.StatusText(status)
+	page, kind := w.x.site.page(status)
+	if page == nil {
+		page, kind = w.plainPage(status, reason), "text/plain; charset=utf-8"
+	}
 	out := append(w.out[:0], "HTTP/1.1 "...)
 	out = strconv.AppendInt(out, int64(status), 10)
 	out = append(out, ' ')
-	out = append(out, text...)
+	out = append(out, http.StatusText(status)...)
 	out = append(out, "\r\nDate: "...)
 	out = time.Now().UTC().AppendFormat(out, http.TimeFormat)
-	out = append(out, "\r\nContent-Type: text/plain; charset=utf-8\r\nCache-Control: no-store\r\n"...)
+	out = append(out, "\r\nContent-Type: "...)
+	out = append(out, kind...)
+	out = append(out, "\r\nCache-Control: no-store\r\n"...)
+	out = w.appendRequestID(out)
 	if retry {
-		out = append(out, "Retry-After: 1\r\n"...)
+		out = appendRetryAfter(out, w.x.retryIn)
 	}
 	switch {
 	case closing:
@@ -135,15 +145,21 @@ func (c *client) sendReply(status int, reason string, closing, retry, head, old 
 		out = append(out, "Connection: keep-alive\r\n"...)
 	}
 	out = append(out, "Content-Length: "...)
-	out = strconv.AppendInt(out, int64(len(text)+len(": ")+len(reason)+1), 10)
+	out = strconv.AppendInt(out, int64(len(page)), 10)
 	out = append(out, "\r\n\r\n"...)
 	if !head {
-		out = append(out, text...)
-		out = append(out, ": "...)
-		out = append(out, reason...)
-		out = append(out, '\n')
+		out = append(out, page...)
 	}
 	w.out = out
 	w.x.out += int64(len(out))
 	_ = c.stream.write(out, w.x.site.timeouts.WriteIdle)
+}
+
+// plainPage is the body of a reply without an error page: what and why, for people to read.
+func (w *work) plainPage(status int, reason string) []byte {
+	w.cookies = append(w.cookies[:0], http.StatusText(status)...) // the request is over: its lines are free
+	w.cookies = append(w.cookies, ": "...)
+	w.cookies = append(w.cookies, reason...)
+	w.cookies = append(w.cookies, '\n')
+	return w.cookies
 }

@@ -187,7 +187,9 @@ func (c *client) buildResponse(chunked, old bool) {
 	if s != nil {
 		s.answered(&w.x.member, res, b)
 	}
+	w.dropRequestID(res)
 	w.out = http1.AppendResponse(w.out[:0], res, chunked)
+	w.out = w.appendRequestID(w.out)
 	if s != nil {
 		w.out = s.appendSetCookie(w.out, &w.x.member, res, b, c.stream.tls != nil)
 	}

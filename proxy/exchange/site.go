@@ -2,6 +2,7 @@ package exchange
 
 import (
 	"crypto/tls"
+	"fmt"
 	"net/netip"
 
 	"weir/config"
@@ -25,6 +26,9 @@ type Site struct {
 	noPool    *telemetry.HTTP // counts what was refused before it had a pool
 	connStats *telemetry.Listener
 
+	admission  *admission
+	pages      Pages
+	requestID  bool        // every request gets one
 	tls        *tls.Config // nil: plain
 	certFields bool        // backends are told about the certificate of the client
 }
@@ -35,13 +39,27 @@ type Target struct {
 	stats *telemetry.HTTP
 }
 
-// NewSite builds the site of a listener; pools must hold every pool that c names. tlsConfig is nil for
-// a plain one.
-func (e *Engine) NewSite(c *config.Listener, pools map[string]*Pool, tlsConfig *tls.Config) *Site {
+// SiteOptions is what a site is made of.
+type SiteOptions struct {
+	Config   *config.Listener // CheckAdmission must have found nothing
+	Pools    map[string]*Pool // every pool that Config names
+	TLS      *tls.Config      // nil: plain
+	Pages    Pages
+	Previous *Site // that it takes the place of; nil: it is the first
+}
+
+// NewSite builds the site of a listener.
+func (e *Engine) NewSite(o SiteOptions) *Site {
+	c := o.Config
+	admission, err := newAdmission(c, o.Previous.admits())
+	if err != nil {
+		panic(fmt.Sprintf("exchange: an admission that was not checked: %v", err))
+	}
+	admission.adopt()
 	targets := map[string]*Target{}
 	target := func(pool string) *Target {
 		if targets[pool] == nil {
-			targets[pool] = &Target{pool: pools[pool], stats: e.Telemetry.HTTP(c.Name, pool)}
+			targets[pool] = &Target{pool: o.Pools[pool], stats: e.Telemetry.HTTP(c.Name, pool)}
 		}
 		return targets[pool]
 	}
@@ -54,8 +72,23 @@ func (e *Engine) NewSite(c *config.Listener, pools map[string]*Pool, tlsConfig *
 		requests: c.KeepaliveRequests,
 		trust:    c.Forwarded.Trust, mode: c.Forwarded.Mode,
 		noPool: e.Telemetry.HTTP(c.Name, ""), connStats: e.Telemetry.Listener(c.Name),
-		tls: tlsConfig, certFields: c.TLS != nil && c.TLS.ClientCertHeaders,
+		admission: admission, pages: o.Pages, requestID: c.RequestID,
+		tls: o.TLS, certFields: c.TLS != nil && c.TLS.ClientCertHeaders,
 	}
+}
+
+// admits is the admission of a site that may be nil.
+func (s *Site) admits() *admission {
+	if s == nil {
+		return nil
+	}
+	return s.admission
+}
+
+// CheckAdmission reports what NewSite could not use of the limits of c.
+func CheckAdmission(c *config.Listener) error {
+	_, err := newAdmission(c, nil)
+	return err
 }
 
 // trusts reports whether the forwarding fields of a peer are believed.

@@ -11,6 +11,7 @@ import (
 	"weir/proxy/message"
 	"weir/proxy/session"
 	"weir/proxy/wire"
+	"weir/telemetry"
 )
 
 // maxSessions bounds the table of a pool; an entry takes about 100 bytes.
@@ -174,11 +175,20 @@ func (s *sticky) appendCookies(dst []byte, req *message.Head) []byte {
 	return dst
 }
 
-// joined notes that the request went to b.
-func (s *sticky) joined(m *membership, b *balancer.Backend) {
+// joined notes that the request went to b, and says what became of its session.
+func (s *sticky) joined(m *membership, b *balancer.Backend) telemetry.SessionResult {
+	result := telemetry.SessionHit
+	switch m.backend {
+	case b:
+	case nil:
+		result = telemetry.SessionNew
+	default:
+		result = telemetry.SessionLost
+	}
 	if m.keyed && s.table != nil && m.backend != b {
 		s.table.Put(m.key, b, wire.Now())
 	}
+	return result
 }
 
 // answered learns from a response of b, and marks what must not be forwarded of it.

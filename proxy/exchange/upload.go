@@ -4,6 +4,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"weir/proxy/admit"
 	"weir/proxy/http1"
 	"weir/proxy/wire"
 )
@@ -23,6 +24,8 @@ type upload struct {
 	idle    time.Duration // of the client
 	sendFor time.Duration // how long the backend may take nothing
 	max     int64         // bytes; 0: without bound
+	rate    admit.BodyRate
+	mark    admit.BodyMark
 
 	chunked bool
 	body    http1.Chunked
@@ -66,7 +69,7 @@ func (c *client) serveStreaming() {
 	x := &w.x
 	u := &upload{
 		c: c, idle: x.site.timeouts.BodyIdle, max: x.site.maxBody,
-		chunked: w.req.Chunked, left: w.req.ContentLength, ended: make(chan struct{}),
+		rate: x.site.admission.body, chunked: w.req.Chunked, left: w.req.ContentLength, ended: make(chan struct{}),
 	}
 	x.upload = u
 	if !c.route() {
@@ -185,18 +188,20 @@ func (u *upload) recovered() {
 }
 
 func (u *upload) forward() {
+	u.mark = u.rate.Start(wire.Now())
 	for {
-		n, err := u.c.stream.read(u.buf.B, wire.After(wire.Now(), u.idle))
+		n, err := u.receive()
 		if err != nil {
 			u.readFailed(err)
 			return
 		}
-		u.in += int64(n)
+		began := wire.Now()
 		rest, err := u.pass(u.buf.B[:n])
 		if err != nil {
 			u.passFailed(err)
 			return
 		}
+		u.mark = u.mark.Excuse(time.Duration(wire.Now() - began)) // the client could not send more
 		if u.chunked && u.body.Done() || !u.chunked && u.left == 0 {
 			u.rest, u.complete = rest, true
 			u.in -= int64(len(rest))
@@ -205,8 +210,33 @@ func (u *upload) forward() {
 	}
 }
 
+// receive reads more of the body, which must neither stall nor come too slowly.
+func (u *upload) receive() (int, error) {
+	idleDue := wire.After(wire.Now(), u.idle)
+	for {
+		due := idleDue
+		if u.rate.PerSecond > 0 && (due == 0 || u.rate.Due(u.mark) < due) {
+			due = u.rate.Due(u.mark)
+		}
+		n, err := u.c.stream.read(u.buf.B, due)
+		u.in += int64(n)
+		now := wire.Now()
+		var slow bool
+		if u.mark, slow = u.rate.Check(u.mark, u.in, now); slow {
+			return 0, refusal{errBodySlow}
+		}
+		if err != wire.ErrTimeout || (idleDue != 0 && now >= idleDue) {
+			return n, err
+		}
+	}
+}
+
 // readFailed handles the failure of the client's side.
 func (u *upload) readFailed(err error) {
+	if r, ok := err.(refusal); ok {
+		u.fail(r.failure)
+		return
+	}
 	switch err {
 	case wire.ErrInterrupted:
 	case wire.ErrTimeout:
