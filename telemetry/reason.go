@@ -124,12 +124,16 @@ type RetryReason uint8
 // The reasons for a retry: the conditions of retries.on that this version knows.
 const (
 	RetryConnectFailure RetryReason = iota // nothing was sent
-	RetryReset                             // closed before the first byte of the response
+	RetryTimeout                           // no first byte within backend_response
+	Retry502                               // the status of the response
+	Retry503
+	Retry504
+	RetryReset // closed before the first byte of the response
 
 	retryCount
 )
 
-var retryNames = [retryCount]string{"connect_failure", "reset"}
+var retryNames = [retryCount]string{"connect_failure", "timeout", "502", "503", "504", "reset"}
 
-// String is the label value. A value outside the set is "reset", the more general of the two.
+// String is the label value. A value outside the set is "reset", the most general.
 func (r RetryReason) String() string { return retryNames[min(r, RetryReset)] }

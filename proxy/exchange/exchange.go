@@ -85,11 +85,7 @@ func (c *client) serve(body []byte) {
 	request := w.out
 	for c.acquire() {
 		n, err := c.roundTrip(request)
-		if err == nil {
-			c.respond(n)
-			return
-		}
-		if !c.retryAfter(err) {
+		if err == nil && !c.respond(n) || err != nil && !c.retryAfter(err) {
 			return
 		}
 	}
@@ -333,8 +329,7 @@ func (c *client) retryAfter(err error) bool {
 		return false
 	}
 	if err == wire.ErrTimeout || err == wire.ErrStalled {
-		c.fail(errBackendTimeout)
-		return false
+		return c.retryElsewhere(x.settings.onTimeout, errBackendTimeout, telemetry.RetryTimeout)
 	}
 	if stale && c.repeatable() && !x.fresh {
 		// The backend closed an idle connection, as it may at any time: that says nothing about it,
@@ -342,21 +337,64 @@ func (c *client) retryAfter(err error) bool {
 		x.fresh = true
 		return true
 	}
-	if !x.settings.onReset || !c.repeatable() || x.attempts > x.settings.attempts {
-		c.fail(errBackendReset)
-		return false
-	}
-	pool := x.target.pool
-	if !pool.budget.allow(pool.Balancer, x.settings.budget, wire.Now()) {
-		c.fail(errBackendReset)
+	return c.retryElsewhere(x.settings.onReset, errBackendReset, telemetry.RetryReset)
+}
+
+// retryElsewhere prepares another try after f, on a backend that was not tried yet, if that is wanted,
+// safe and within the budget. Otherwise the exchange ends with f.
+func (c *client) retryElsewhere(wanted bool, f *failure, why telemetry.RetryReason) bool {
+	x := &c.work.x
+	if !wanted || !c.mayRepeat() {
+		c.fail(f)
 		return false
 	}
 	b := x.lease.Backend()
-	b.Peer().(*peer).stats.Request(c.shard, 0, telemetry.OutcomeBackendReset)
+	b.Peer().(*peer).stats.Request(c.shard, 0, f.outcome)
 	x.lease.Release()
-	x.leased, x.fresh, x.failed = false, false, errBackendReset
+	x.leased, x.fresh, x.failed = false, false, f
 	x.tried.Add(b)
-	pool.stats.Retry(telemetry.RetryReset)
+	x.target.pool.stats.Retry(why)
+	return true
+}
+
+// mayRepeat reports whether the request, which a backend may have had, may be sent to another one.
+func (c *client) mayRepeat() bool {
+	x := &c.work.x
+	if !c.repeatable() || x.attempts > x.settings.attempts {
+		return false
+	}
+	pool := x.target.pool
+	return pool.budget.allow(pool.Balancer, x.settings.budget, wire.Now())
+}
+
+// retryStatus gives up the response at hand, of which only the head has been read, for one of another
+// backend: if its status is one to retry on, nothing has gone to the client, and another backend is
+// there to be tried. Otherwise the response is as good as any.
+func (c *client) retryStatus(interim bool) bool {
+	x := &c.work.x
+	i := c.work.res.Status - 502
+	if i < 0 || i >= len(retryStatuses) || !x.settings.onStatus[i] || interim || !c.repeatable() {
+		return false // before a pick, which would take somebody's turn
+	}
+	if s := x.settings.sticky; s != nil && s.config.Fallback == config.FallbackFail && x.member.backend != nil {
+		return false
+	}
+	b, tried := x.lease.Backend(), x.tried
+	tried.Add(b)
+	next, err := x.target.pool.Balancer.Acquire(x.flow, &tried)
+	if err != nil {
+		return false
+	}
+	if !c.mayRepeat() {
+		next.Release()
+		return false
+	}
+	c.dropBackend()
+	b.Peer().(*peer).stats.Request(c.shard, c.work.res.Status, telemetry.OutcomeOK)
+	x.lease.Release()
+	x.lease, x.tried, x.fresh = next, tried, false
+	x.attempts++
+	x.target.pool.stats.Retry(retryReasons[i])
 	return true
 }
 

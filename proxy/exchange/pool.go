@@ -30,6 +30,8 @@ type settings struct {
 	attempts  int // tries after the first
 	onConnect bool
 	onReset   bool
+	onTimeout bool
+	onStatus  [3]bool // 502, 503, 504
 	budget    float64
 	tls       *tls.Config // nil: plain
 	transport *transport
@@ -109,6 +111,13 @@ func (p *Pool) Sweep(now int64) {
 	}
 }
 
+// retryStatuses are the conditions that are statuses, from 502 on, and retryReasons what the telemetry
+// calls them.
+var (
+	retryStatuses = [3]config.RetryOn{config.Retry502, config.Retry503, config.Retry504}
+	retryReasons  = [3]telemetry.RetryReason{telemetry.Retry502, telemetry.Retry503, telemetry.Retry504}
+)
+
 func newSettings(c *config.Pool, tlsConfig *tls.Config) *settings {
 	s := &settings{
 		timeouts:  c.Timeouts,
@@ -121,6 +130,10 @@ func newSettings(c *config.Pool, tlsConfig *tls.Config) *settings {
 	for _, on := range c.Retries.On {
 		s.onConnect = s.onConnect || on == config.RetryConnectFailure
 		s.onReset = s.onReset || on == config.RetryReset
+		s.onTimeout = s.onTimeout || on == config.RetryTimeout
+		for i, status := range retryStatuses {
+			s.onStatus[i] = s.onStatus[i] || on == status
+		}
 	}
 	switch c.Algorithm {
 	case config.TwoTupleHash, config.ThreeTupleHash, config.FiveTupleHash:

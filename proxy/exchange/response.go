@@ -31,22 +31,26 @@ const (
 // errTruncated ends a response that the backend did not finish.
 var errTruncated = errors.New("truncated")
 
-// respond forwards the response that begins with the n bytes in work.back, and ends the exchange.
-func (c *client) respond(n int) {
+// respond forwards the response that begins with the n bytes in work.back, and ends the exchange. It
+// returns true if the request is to be sent to another backend instead.
+func (c *client) respond(n int) (again bool) {
 	w := c.work
 	x := &w.x
 	if c.set.engine.accessLog() != nil {
 		x.first = wire.Now() - x.sent
 	}
-	n, ok := c.finalHead(n)
+	n, interim, ok := c.finalHead(n)
 	if !ok {
-		return
+		return false
+	}
+	if c.retryStatus(interim) {
+		return true
 	}
 	res := &w.res
 	x.answer, x.status = res.Status, res.Status
 	if res.Status == 101 {
 		c.switchProtocols(n)
-		return
+		return false
 	}
 	f := frame(res, x.headReq)
 	reusable := !res.Close && (res.Minor == 1 || res.KeepAlive) && f != framedClose
@@ -64,36 +68,37 @@ func (c *client) respond(n int) {
 		f = framedClose // for the client, the end of the connection is the end of the body
 	}
 	c.complete(err, reusable && rest == 0, f)
+	return false
 }
 
 // finalHead reads up to and with the head of the final response, forwarding interim ones. It
 // returns how many bytes are in the buffer, or false when the exchange is over.
-func (c *client) finalHead(n int) (int, bool) {
+func (c *client) finalHead(n int) (size int, interim, ok bool) {
 	w := c.work
 	x := &w.x
-	for interim := 0; ; {
+	for interims := 0; ; {
 		size, err := http1.ParseResponse(w.back.B[:n], &w.res, http1.Limits{Header: x.settings.maxHead})
 		if err != nil {
 			c.failWith(errBadResponse, "the backend sent a malformed response: "+err.Error())
-			return 0, false
+			return 0, false, false
 		}
 		if size > 0 {
 			if w.res.Status >= 200 {
-				return n, true
+				return n, interims > 0, true
 			}
 			if w.res.Status == 101 && x.upgrade && w.res.Upgrade {
-				return n, true
+				return n, interims > 0, true
 			}
-			if interim++; interim > maxInterim {
+			if interims++; interims > maxInterim {
 				c.failWith(errBadResponse, "the backend sent too many interim responses")
-				return 0, false
+				return 0, false, false
 			}
 			if w.res.Status == 101 {
 				c.failWith(errBadResponse, "the backend switched protocols without being asked to")
-				return 0, false
+				return 0, false, false
 			}
 			if !c.forwardInterim() {
-				return 0, false
+				return 0, false, false
 			}
 			n = copy(w.back.B, w.back.B[size:n])
 			x.sent = wire.Now()
@@ -110,7 +115,7 @@ func (c *client) finalHead(n int) (int, bool) {
 		m, err := c.awaitResponse(w.back.B[n:])
 		if err != nil {
 			c.responseFailed(err)
-			return 0, false
+			return 0, false, false
 		}
 		n += m
 	}
