@@ -94,12 +94,12 @@ func (c *client) serve(body []byte) {
 // route finds the target and says what is to be forwarded of the head.
 func (c *client) route() bool {
 	req, x := &c.work.req, &c.work.x
-	target, ok := x.site.routes.Match(req)
-	if !ok {
+	m := x.site.routes.Match(req, c.src.Addr())
+	if !m.HasTarget {
 		c.fail(errNoRoute)
 		return false
 	}
-	x.target, x.settings = target, target.pool.settings.Load()
+	x.target, x.settings = m.Target, m.Target.pool.settings.Load()
 	x.upgrade = wantsUpgrade(req)
 	x.flow = c.flow()
 	if !c.admitRequest() {

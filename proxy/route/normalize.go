@@ -21,24 +21,35 @@ func Normalize(dst, path []byte) []byte {
 }
 
 func decode(dst, path []byte) []byte {
-	for i := 0; i < len(path); i++ {
-		c := path[i]
-		if c == '%' && i+2 < len(path) {
-			hi, lo := unhex(path[i+1]), unhex(path[i+2])
-			switch v := hi<<4 | lo; {
-			case hi < 0 || lo < 0 || v == '%':
-			case v == '/':
-				dst = append(dst, "%2F"...)
-				i += 2
-				continue
-			default:
-				c = byte(v)
-				i += 2
-			}
+	for len(path) > 0 {
+		if path[0] != '%' {
+			dst = append(dst, path[0])
+			path = path[1:]
+			continue
 		}
-		dst = append(dst, c)
+		c, n := first(path)
+		if c == '/' {
+			dst = append(dst, encodedSlash...)
+		} else {
+			dst = append(dst, c)
+		}
+		path = path[n:]
 	}
 	return dst
+}
+
+const encodedSlash = "%2F"
+
+// first is the byte that a path begins with and how many bytes stand for it: 3 if it is
+// percent-encoded, else 1. An encoded percent sign is not decoded, and neither is what is no hex.
+func first(path []byte) (c byte, n int) {
+	if path[0] == '%' && len(path) > 2 {
+		hi, lo := unhex(path[1]), unhex(path[2])
+		if v := hi<<4 | lo; hi >= 0 && lo >= 0 && v != '%' {
+			return byte(v), 3
+		}
+	}
+	return path[0], 1
 }
 
 func unhex(c byte) int {

@@ -2,78 +2,119 @@ package route
 
 import (
 	"bytes"
+	"net/netip"
 	"strings"
+	"sync"
 
 	"weir/config"
 	"weir/proxy/message"
 )
 
-// Table maps requests to targets. The zero value matches nothing.
+// Table maps requests to what is done with them. It never changes, and any goroutine may use it; it
+// must not be copied. The zero value matches nothing.
 type Table[T any] struct {
 	routes   []entry[T]
 	paths    bool // some route looks at the path
-	fallback T
-	complete bool // there is a fallback
+	fallback Match[T]
+	scratch  sync.Pool // *[]byte, for normal forms: on a stack they cannot be, expressions keep hold of them
 }
 
+// Match is what a table says about a request.
+type Match[T any] struct {
+	Target    T       // of the pool, or of the arm of a split
+	Action    *Action // nil if the request and the response pass as they are
+	HasTarget bool    // false if Action answers
+	Found     bool    // false: no route matches, and there is no default pool
+}
+
+// entry is a route. Of target and arms one is in use, unless action answers.
 type entry[T any] struct {
-	host    string // lower case; with a leading dot for a wildcard
-	path    string
-	prefix  string
-	methods []string
-	target  T
+	host     string // lower case; with a leading dot for a wildcard
+	path     string
+	prefix   string
+	methods  []string
+	more     *conditions // nil: none
+	arms     []arm[T]
+	answered bool // by action
+	target   T
+	action   *Action // nil: none
 }
 
-// New builds a table. target is called for the pool of every route, and for fallback, the default
-// pool, unless that is empty.
+// New builds a table. target is called for the pool of every route and of every arm, and for
+// fallback, the default pool, unless that is empty. The routes must have passed validation: New
+// panics if it cannot compile one.
 func New[T any](routes []config.Route, fallback string, target func(pool string) T) *Table[T] {
 	t := &Table[T]{}
-	for _, r := range routes {
-		e := entry[T]{
-			host: strings.TrimPrefix(strings.ToLower(r.Host), "*"),
-			path: string(Normalize(nil, []byte(r.Path))), prefix: string(Normalize(nil, []byte(r.PathPrefix))),
-			methods: r.Methods, target: target(r.Pool),
+	for i := range routes {
+		r := &routes[i]
+		e := newEntry[T](r)
+		if r.Pool != "" {
+			e.target = target(r.Pool)
 		}
-		t.paths = t.paths || r.Path != "" || r.PathPrefix != ""
+		e.arms = newArms(r.Split, target)
+		t.paths = t.paths || r.Path != "" || r.PathPrefix != "" || r.PathRegex != ""
 		t.routes = append(t.routes, e)
 	}
 	if fallback != "" {
-		t.fallback, t.complete = target(fallback), true
+		t.fallback = Match[T]{Target: target(fallback), HasTarget: true, Found: true}
 	}
 	return t
 }
 
-// Match returns the target of a request and whether there is one.
-func (t *Table[T]) Match(h *message.Head) (T, bool) {
+func newEntry[T any](r *config.Route) entry[T] {
+	return entry[T]{
+		host:     strings.TrimPrefix(strings.ToLower(r.Host), "*"),
+		path:     string(Normalize(nil, []byte(r.Path))),
+		prefix:   string(Normalize(nil, []byte(r.PathPrefix))),
+		methods:  r.Methods,
+		more:     newConditions(r),
+		answered: r.Redirect != nil || r.Respond != nil,
+		action:   newAction(r),
+	}
+}
+
+// Match finds the first route that takes a request. src is the address of the client, whoever
+// passed the request on. Match does not allocate, and nothing in what it returns points into h.
+func (t *Table[T]) Match(h *message.Head, src netip.Addr) Match[T] {
 	if len(t.routes) == 0 {
-		return t.fallback, t.complete
+		return t.fallback
 	}
 	path := pathOf(h.Target)
 	if t.paths && !normal(path) {
-		return t.matchNormalized(h, path)
+		return t.matchNormalized(h, path, src)
 	}
-	return t.match(h, path)
+	return t.match(h, path, src)
 }
 
-// scratchSize is how long a path may be for its normal form to need no allocation.
-const scratchSize = 1 << 10
-
-// matchNormalized is apart from Match so that only paths that need it pay for the memory.
-//
-//go:noinline
-func (t *Table[T]) matchNormalized(h *message.Head, path []byte) (T, bool) {
-	var scratch [scratchSize]byte
-	return t.match(h, Normalize(scratch[:0], path))
+func (t *Table[T]) matchNormalized(h *message.Head, path []byte, src netip.Addr) Match[T] {
+	scratch, ok := t.scratch.Get().(*[]byte)
+	if !ok {
+		scratch = new([]byte)
+	}
+	*scratch = Normalize((*scratch)[:0], path)
+	m := t.match(h, *scratch, src)
+	t.scratch.Put(scratch)
+	return m
 }
 
-func (t *Table[T]) match(h *message.Head, path []byte) (T, bool) {
+// match takes the path in normal form.
+func (t *Table[T]) match(h *message.Head, path []byte, src netip.Addr) Match[T] {
 	host := hostOnly(h.Authority)
 	for i := range t.routes {
-		if e := &t.routes[i]; e.matches(h.Method, host, path) {
-			return e.target, true
+		e := &t.routes[i]
+		if e.matches(h.Method, host, path) && (e.more == nil || e.more.match(h, path, src)) {
+			return e.found(src)
 		}
 	}
-	return t.fallback, t.complete
+	return t.fallback
+}
+
+func (e *entry[T]) found(src netip.Addr) Match[T] {
+	m := Match[T]{Target: e.target, Action: e.action, HasTarget: !e.answered, Found: true}
+	if len(e.arms) > 0 {
+		m.Target = choose(e.arms, src)
+	}
+	return m
 }
 
 func (e *entry[T]) matches(method, host, path []byte) bool {
