@@ -63,6 +63,8 @@ func TestMatchConditions(t *testing.T) {
 		{"value of another name", config.Route{Query: query[:1]}, "/?w=2+x&vv=2+x&V=2+x", nil, "", false},
 		{"longer and shorter values", config.Route{Query: query[:1]}, "/?v=2+xx&v=2+&v", nil, "", false},
 		{"bad escape", config.Route{Query: []config.Parameter{{Name: "v", Value: "%zz"}}}, "/?v=%zz", nil, "", false},
+		{"bad escape as the byte that its digits would make", config.Route{Query: []config.Parameter{{Name: "v", Value: "\xff"}}}, "/?v=%zz&v=%fg&v=%gf", nil, "", false},
+		{"escape of a byte that is no text", config.Route{Query: []config.Parameter{{Name: "v", Value: "\xff"}}}, "/?v=%fF", nil, "", true},
 		{"cut escape", config.Route{Query: []config.Parameter{{Name: "v", Value: "%2"}}}, "/?v=%2", nil, "", false},
 		{"escape of a percent sign", config.Route{Query: []config.Parameter{{Name: "v", Value: "%2"}}}, "/?v=%252", nil, "", true},
 		{"behind a bad escape", config.Route{Query: query[:1]}, "/?%=1&v=2+x", nil, "", true},
