@@ -1,6 +1,7 @@
 package exchange
 
 import (
+	"errors"
 	"io"
 	"sync/atomic"
 	"time"
@@ -21,8 +22,10 @@ type tunnel struct {
 
 	used   atomic.Int64 // when a byte last came, on the clock of wire.Now
 	halved atomic.Bool  // one direction has ended
-	failed atomic.Bool  // a direction ended with an error: the other is of no use any more
-	in     int64        // bytes from the client
+	// broken is what ended the tunnel, if it did not end by itself: that of the direction which failed
+	// first, because it makes the other fail.
+	broken atomic.Pointer[failure]
+	in     int64 // bytes from the client
 	done   chan struct{}
 }
 
@@ -72,28 +75,17 @@ func (c *client) serveTunnel() {
 	first := append([]byte(nil), w.in.B[w.start:w.end]...)
 	w.start = w.end
 	go t.up(first)
-	err := t.down()
+	t.down()
 	<-t.done
 	x.in += t.in
 	x.close = true
-	if err != nil || t.failed.Load() {
-		c.lost(t.outcome(err))
+	if f := t.broken.Load(); f != nil {
+		c.lost(f)
 		return
 	}
 	c.dropBackend()
 	x.outcome = telemetry.OutcomeOK
 	c.done()
-}
-
-// outcome says what ended a tunnel that did not end by itself.
-func (t *tunnel) outcome(err error) *failure {
-	switch {
-	case t.c.gone.Load():
-		return t.c.whoLeft()
-	case err == wire.ErrTimeout:
-		return lostTunnelIdle
-	}
-	return t.c.brokenBy(err)
 }
 
 // up carries what the client sends, first what had come with its request.
@@ -102,39 +94,48 @@ func (t *tunnel) up(first []byte) {
 	b := wire.GetBuffer(wire.LargeSize)
 	defer b.Put()
 	t.in = int64(len(first))
-	err := t.backend.write(first, t.idle)
-	for err == nil {
-		var n int
-		if n, err = t.await(&t.c.stream, b.B); err == nil {
-			t.in += int64(n)
-			err = t.backend.write(b.B[:n], t.idle)
-		}
-	}
-	if err == io.EOF && !t.c.gone.Load() && t.backend.closeWrite() == nil {
-		t.halved.Store(true)
-		t.backend.wire.Interrupt() // it has less time from now on
+	if err := t.backend.write(first, t.idle); err != nil {
+		t.fail(err, lostBackendClosed)
 		return
 	}
-	t.fail()
+	for {
+		n, err := t.await(&t.c.stream, b.B)
+		if err == io.EOF && !t.c.gone.Load() && t.backend.closeWrite() == nil {
+			t.halved.Store(true)
+			t.backend.wire.Interrupt() // it has less time from now on
+			return
+		}
+		if err != nil {
+			t.fail(err, lostClient)
+			return
+		}
+		t.in += int64(n)
+		if err := t.backend.write(b.B[:n], t.idle); err != nil {
+			t.fail(err, lostBackendClosed)
+			return
+		}
+	}
 }
 
 // down carries what the backend sends.
-func (t *tunnel) down() error {
+func (t *tunnel) down() {
 	w := t.c.work
-	var err error
-	for err == nil {
-		var n int
-		if n, err = t.await(&t.backend.stream, w.back.B); err == nil {
-			err = t.c.write(w.back.B[:n])
+	for {
+		n, err := t.await(&t.backend.stream, w.back.B)
+		if err == io.EOF && !t.c.gone.Load() && t.c.stream.closeWrite() == nil {
+			t.halved.Store(true)
+			t.c.conn.Interrupt()
+			return
+		}
+		if err != nil {
+			t.fail(err, lostBackendClosed)
+			return
+		}
+		if err := t.c.write(w.back.B[:n]); err != nil {
+			t.fail(err, lostClient)
+			return
 		}
 	}
-	if err == io.EOF && !t.c.gone.Load() && t.c.stream.closeWrite() == nil {
-		t.halved.Store(true)
-		t.c.conn.Interrupt()
-		return nil
-	}
-	t.fail()
-	return err
 }
 
 // await reads once, until a byte comes or the tunnel has been idle for too long. What the other
@@ -167,9 +168,16 @@ func (t *tunnel) bound() time.Duration {
 	return t.idle
 }
 
-// fail ends the other direction too, and shows the client that this is no end as it should be.
-func (t *tunnel) fail() {
-	t.failed.Store(true)
+// fail ends the tunnel because of err, which stands for f unless it says more, and with it the other
+// direction. The reset shows the client that this is no end as it should be.
+func (t *tunnel) fail(err error, f *failure) {
+	switch {
+	case t.c.gone.Load():
+		f = t.c.whoLeft()
+	case errors.Is(err, wire.ErrTimeout):
+		f = lostTunnelIdle
+	}
+	t.broken.CompareAndSwap(nil, f)
 	t.backend.wire.Shutdown()
 	t.c.conn.Reset()
 }
