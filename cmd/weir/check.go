@@ -2,10 +2,14 @@ package main
 
 import (
 	"fmt"
+	"io"
+	"maps"
+	"slices"
 
 	"github.com/spf13/cobra"
 
 	"weir/config"
+	"weir/proxy/route"
 )
 
 // The forms in which check reports.
@@ -30,15 +34,19 @@ anywhere. Exit codes: 0 valid (perhaps with warnings), 1 not valid, 2 usage.`,
 		},
 	}
 	files := cmd.Flags().Bool("files", false, "load certificates, keys and CAs as well, as a start does")
+	routes := cmd.Flags().Bool("routes", false, "also print the routes of each listener in the order in which they are tried")
 	form := addChoice(cmd, "format", "", "form of the report; github: annotations of a workflow", checkText, checkJSON, checkGitHub)
 	cmd.RunE = verb(func(cmd *cobra.Command, args []string) error {
 		var options []config.Option
 		if *files {
 			options = append(options, config.CheckFiles())
 		}
-		_, report := config.Load(args[0], options...)
+		c, report := config.Load(args[0], options...)
 		if err := writeReport(cmd, report, form.value); err != nil {
 			return err
+		}
+		if *routes && c != nil && form.value == checkText {
+			printRoutes(cmd.OutOrStdout(), c)
 		}
 		if report.Errors() > 0 {
 			return &failure{exitInvalid, nil}
@@ -46,6 +54,16 @@ anywhere. Exit codes: 0 valid (perhaps with warnings), 1 not valid, 2 usage.`,
 		return nil
 	})
 	return cmd
+}
+
+// printRoutes prints where the requests of each listener go; the first line that matches decides.
+func printRoutes(out io.Writer, c *config.Config) {
+	for _, name := range slices.Sorted(maps.Keys(c.Listeners)) {
+		fmt.Fprintf(out, "\nlistener %s\n", name)
+		for i, line := range route.Describe(c.Listeners[name]) {
+			fmt.Fprintf(out, "%4d  %s\n", i+1, line)
+		}
+	}
 }
 
 // writeReport prints a report. Text about an invalid file is an error message, so it goes to standard

@@ -95,12 +95,12 @@ func (s *Site) admit(peer netip.Addr) (counted *admit.Connections, why telemetry
 	return a.perClient, 0, true
 }
 
-// admitRequest decides about a request, whose client x.flow names. It returns false when the
+// admitRequest decides about a request, from x.client. It returns false when the
 // exchange is over.
 func (c *client) admitRequest() bool {
 	x := &c.work.x
 	a := x.site.admission
-	client := x.flow.Src.Addr()
+	client := x.client
 	if client != c.src.Addr() && !a.access.Allowed(client) {
 		c.fail(errDenied)
 		return false

@@ -90,6 +90,7 @@ type work struct {
 	seen       int          // bytes of an incomplete head that have been looked at
 	back       *wire.Buffer // from the backend
 	out        []byte
+	target     []byte // as a route has changed it
 	cookies    []byte // Cookie lines that are written afresh
 	requestID  []byte // of the request at hand; empty: it has none
 	req, res   message.Head

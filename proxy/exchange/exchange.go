@@ -7,6 +7,7 @@ import (
 	"weir/balancer"
 	"weir/config"
 	"weir/proxy/message"
+	"weir/proxy/route"
 	"weir/proxy/wire"
 	"weir/telemetry"
 )
@@ -29,6 +30,8 @@ type exchange struct {
 	upgrade bool  // the request asks for another protocol, and may
 	tunnel  bool  // the backend has agreed: what follows is that protocol
 
+	client netip.Addr
+	action *route.Action // of the route; nil: it has none
 	flow   balancer.Flow
 	member membership // of a session
 
@@ -94,20 +97,26 @@ func (c *client) serve(body []byte) {
 // route finds the target and says what is to be forwarded of the head.
 func (c *client) route() bool {
 	req, x := &c.work.req, &c.work.x
-	m := x.site.routes.Match(req, c.src.Addr())
+	x.client = c.clientAddr()
+	if x.site.requestID {
+		c.identifyRequest()
+	}
+	if !c.admitRequest() {
+		return false
+	}
+	m := x.site.routes.Match(req, x.client)
+	x.action = m.Action
 	if !m.HasTarget {
-		c.fail(errNoRoute)
+		if !m.Found {
+			c.fail(errNoRoute)
+		} else {
+			c.answer()
+		}
 		return false
 	}
 	x.target, x.settings = m.Target, m.Target.pool.settings.Load()
 	x.upgrade = wantsUpgrade(req)
 	x.flow = c.flow()
-	if !c.admitRequest() {
-		return false
-	}
-	if x.site.requestID {
-		c.identifyRequest()
-	}
 	if s := x.settings.sticky; s != nil {
 		x.member = s.lookUp(req, &x.flow)
 	}
@@ -115,15 +124,22 @@ func (c *client) route() bool {
 	return true
 }
 
+// clientAddr is the address of the client: that of the peer, unless the peer is a proxy that is
+// trusted to say it.
+func (c *client) clientAddr() netip.Addr {
+	x := &c.work.x
+	if len(x.site.trust) > 0 && x.site.trusts(c.src.Addr()) {
+		if a, ok := clientOf(&c.work.req, x.site); ok {
+			return a
+		}
+	}
+	return c.src.Addr()
+}
+
 // flow describes the request to the balancer.
 func (c *client) flow() balancer.Flow {
 	x := &c.work.x
-	f := balancer.Flow{Src: c.src, Proto: balancer.TCP}
-	if len(x.site.trust) > 0 && x.site.trusts(c.src.Addr()) {
-		if a, ok := clientOf(&c.work.req, x.site); ok {
-			f.Src = netip.AddrPortFrom(a, c.src.Port())
-		}
-	}
+	f := balancer.Flow{Src: netip.AddrPortFrom(x.client, c.src.Port()), Proto: balancer.TCP}
 	if x.settings.hashesDst {
 		f.Dst = c.conn.Local()
 	}

@@ -7,6 +7,7 @@ import (
 	"weir/config"
 	"weir/proxy/http1"
 	"weir/proxy/message"
+	"weir/proxy/route"
 )
 
 // buildRequest writes the head that the backend gets into work.out.
@@ -26,7 +27,7 @@ func (c *client) buildRequest() {
 	}
 	w.out = append(w.out, c.certFields...)
 	w.out = w.appendRequestID(w.out)
-	if len(req.Authority) == 0 {
+	if len(req.Authority) == 0 && !x.sets("host") {
 		// An HTTP/1.0 client may leave Host out, but HTTP/1.1 needs it: what it connected to.
 		w.out = append(w.out, "Host: "...)
 		w.out = c.conn.Local().AppendTo(w.out)
@@ -44,7 +45,11 @@ func (c *client) appendHead(dst []byte) []byte {
 		req.DropAll(message.Cookie)
 		c.work.cookies = cookies
 	}
-	dst = http1.AppendRequest(dst, req)
+	if a := c.work.x.action; a != nil {
+		dst = c.appendChanged(dst, a)
+	} else {
+		dst = http1.AppendRequest(dst, req)
+	}
 	dst = append(dst, cookies...)
 	if c.work.x.upgrade {
 		dst = appendUpgrade(dst, req.Get(message.Upgrade))
@@ -52,26 +57,50 @@ func (c *client) appendHead(dst []byte) []byte {
 	return dst
 }
 
+// appendChanged writes the head with the changes of a route. The target in the request itself stays
+// what the client asked for.
+func (c *client) appendChanged(dst []byte, a *route.Action) []byte {
+	w := c.work
+	asked := w.req.Target
+	if a.ChangesTarget() {
+		w.target = a.Target(w.target[:0], &w.req)
+		w.req.Target = w.target
+	}
+	a.RequestHeaders.Drop(&w.req)
+	dst = http1.AppendRequest(dst, &w.req)
+	w.req.Target = asked
+	return a.RequestHeaders.Append(dst)
+}
+
+// sets reports whether the route sets a field of the request, given in lower case: then we do not.
+func (x *exchange) sets(lower string) bool {
+	return x.action != nil && x.action.RequestHeaders.Sets(lower)
+}
+
 // appendForwarded writes the forwarding fields of a peer whose own are not believed.
 func (c *client) appendForwarded(dst []byte, mode config.ForwardedMode) []byte {
-	if mode != config.ForwardedRemove {
+	if mode != config.ForwardedRemove && !c.work.x.sets("x-forwarded-for") {
 		dst = append(dst, "X-Forwarded-For: "...)
 		dst = c.src.Addr().AppendTo(dst)
 		dst = append(dst, "\r\n"...)
 	}
 	dst = c.appendForwardedProto(dst)
-	return appendForwardedHost(dst, c.work.req.Authority)
+	return c.appendForwardedHost(dst)
 }
 
 func (c *client) appendForwardedProto(dst []byte) []byte {
+	if c.work.x.sets("x-forwarded-proto") {
+		return dst
+	}
 	if c.stream.tls != nil {
 		return append(dst, "X-Forwarded-Proto: https\r\n"...)
 	}
 	return append(dst, "X-Forwarded-Proto: http\r\n"...)
 }
 
-func appendForwardedHost(dst, authority []byte) []byte {
-	if len(authority) == 0 {
+func (c *client) appendForwardedHost(dst []byte) []byte {
+	authority := c.work.req.Authority
+	if len(authority) == 0 || c.work.x.sets("x-forwarded-host") {
 		return dst
 	}
 	return http1.AppendField(dst, "X-Forwarded-Host", authority)
@@ -89,7 +118,7 @@ func (c *client) appendTrusted() {
 		req.DropAll(message.XForwardedFor)
 	}
 	w.out = c.appendHead(w.out[:0])
-	if mode == config.ForwardedAppend || mode == config.ForwardedReplace {
+	if (mode == config.ForwardedAppend || mode == config.ForwardedReplace) && !w.x.sets("x-forwarded-for") {
 		w.out = append(w.out, "X-Forwarded-For: "...)
 		if mode == config.ForwardedAppend {
 			for i := range req.Fields {
@@ -107,7 +136,7 @@ func (c *client) appendTrusted() {
 		w.out = c.appendForwardedProto(w.out)
 	}
 	if req.Lookup("x-forwarded-host") == nil {
-		w.out = appendForwardedHost(w.out, req.Authority)
+		w.out = c.appendForwardedHost(w.out)
 	}
 }
 

@@ -32,6 +32,7 @@ var (
 	errQueueTimeout   = &failure{503, telemetry.OutcomeQueueTimeout, "no backend had been checked in time", false, true}
 	errConnectRefused = &failure{503, telemetry.OutcomeBackendConnect, "the backend could not be connected to", false, true}
 	errConnectTimeout = &failure{504, telemetry.OutcomeBackendConnect, "connecting to the backend took too long", false, true}
+	errNoLocation     = &failure{400, telemetry.OutcomeBadRequest, "the redirection needs a Host that is a plain name", false, false}
 	errDenied         = &failure{403, telemetry.OutcomeDenied, "this client may not use the service", false, false}
 	errRateLimited    = &failure{429, telemetry.OutcomeRateLimited, "too many requests from this client", false, true}
 	errBodySlow       = &failure{408, telemetry.OutcomeClientTimeout, "the request body came too slowly", true, false}
@@ -117,38 +118,62 @@ func (c *client) refuse(e *http1.Error) {
 	c.done()
 }
 
-// sendReply writes a short response for people to read. Its failure is of no consequence: the
-// client is gone, which the next read shows.
+// reply is a response of our own.
+type reply struct {
+	status int
+	kind   string // media type of the body
+	body   []byte
+	fields []byte // further field lines
+	close  bool
+	head   bool // to a HEAD: without the body
+	old    bool // to an HTTP/1.0 client
+}
+
+// sendReply writes the answer to a failure: the error page of its status, or a line for people to
+// read.
 func (c *client) sendReply(status int, reason string, closing, retry, head, old bool) {
 	w := c.work
 	page, kind := w.x.site.page(status)
 	if page == nil {
 		page, kind = w.plainPage(status, reason), "text/plain; charset=utf-8"
 	}
+	w.target = append(w.target[:0], "Cache-Control: no-store\r\n"...) // the request is over: its target is free
+	if retry {
+		w.target = appendRetryAfter(w.target, w.x.retryIn)
+	}
+	c.send(reply{status, kind, page, w.target, closing, head, old})
+}
+
+// send writes a response of our own. Its failure is of no consequence: the client is gone, which the
+// next read shows.
+func (c *client) send(r reply) {
+	w := c.work
 	out := append(w.out[:0], "HTTP/1.1 "...)
-	out = strconv.AppendInt(out, int64(status), 10)
+	out = strconv.AppendInt(out, int64(r.status), 10)
 	out = append(out, ' ')
-	out = append(out, http.StatusText(status)...)
+	out = append(out, http.StatusText(r.status)...)
 	out = append(out, "\r\nDate: "...)
 	out = time.Now().UTC().AppendFormat(out, http.TimeFormat)
-	out = append(out, "\r\nContent-Type: "...)
-	out = append(out, kind...)
-	out = append(out, "\r\nCache-Control: no-store\r\n"...)
-	out = w.appendRequestID(out)
-	if retry {
-		out = appendRetryAfter(out, w.x.retryIn)
+	out = append(out, "\r\n"...)
+	if len(r.body) > 0 {
+		out = http1.AppendField(out, "Content-Type", []byte(r.kind))
 	}
+	out = append(out, r.fields...)
+	out = w.appendRequestID(out)
 	switch {
-	case closing:
+	case r.close:
 		out = append(out, "Connection: close\r\n"...)
-	case old:
+	case r.old:
 		out = append(out, "Connection: keep-alive\r\n"...)
 	}
-	out = append(out, "Content-Length: "...)
-	out = strconv.AppendInt(out, int64(len(page)), 10)
-	out = append(out, "\r\n\r\n"...)
-	if !head {
-		out = append(out, page...)
+	if !http1.NoBody(r.status, false) {
+		out = append(out, "Content-Length: "...)
+		out = strconv.AppendInt(out, int64(len(r.body)), 10)
+		out = append(out, "\r\n"...)
+	}
+	out = append(out, "\r\n"...)
+	if !r.head && !http1.NoBody(r.status, false) {
+		out = append(out, r.body...)
 	}
 	w.out = out
 	w.x.out += int64(len(out))

@@ -193,7 +193,13 @@ func (c *client) buildResponse(chunked, old bool) {
 		s.answered(&w.x.member, res, b)
 	}
 	w.dropRequestID(res)
+	if a := w.x.action; a != nil {
+		a.ResponseHeaders.Drop(res)
+	}
 	w.out = http1.AppendResponse(w.out[:0], res, chunked)
+	if a := w.x.action; a != nil {
+		w.out = a.ResponseHeaders.Append(w.out)
+	}
 	w.out = w.appendRequestID(w.out)
 	if s != nil {
 		w.out = s.appendSetCookie(w.out, &w.x.member, res, b, c.stream.tls != nil)
