@@ -1,14 +1,17 @@
 // Package exchange lives the life of one HTTP request, and of the client connection that it came
 // on: parse → route → pick → connect → forward → retry → account.
 //
-// A [Clients] serves the connections of a listener, one goroutine each. As long as requests are
-// whole when they are looked at, all happens inside one wait on the client's socket (client.go,
-// readable): receive, parse ([http1.ParseRequest]), match ([route.Table.Match]), acquire a lease
-// ([balancer.Pool.Acquire]), take an idle connection of the backend's [peer], send and receive
-// ([wire.Conn.Exchange]), send the response, give back lease and connection (exchange.go,
-// response.go). That is four system calls. A request whose body is still to come leaves the wait
-// and gets a second goroutine that forwards the body while the first waits for the response
-// (upload.go).
+// A [Clients] serves the connections of a listener, one goroutine each; on an https listener after a
+// handshake (secure.go). As long as requests are whole when they are looked at, all happens inside
+// one wait on the client's socket (client.go, readable): receive, parse ([http1.ParseRequest]), admit
+// (admission.go), match ([route.Table.Match]), find the session (sticky.go), acquire a lease
+// ([balancer.Pool.Acquire]) and take an idle connection of the backend's [peer] (pick.go), send and
+// receive ([wire.Conn.Exchange]), send the response (response.go), give back lease and connection
+// (exchange.go). That is four system calls, and a look at the idle connection. A request whose body
+// is still to come leaves the wait and gets a second goroutine that forwards the body while the first
+// waits for the response (upload.go); so does one that a backend answers with 101 (tunnel.go). What
+// fails before it is answered may go to another backend (retry.go); what weir answers itself is in
+// reply.go and answer.go.
 //
 // What an idle connection does not need it does not hold: buffers, heads and the state of the
 // exchange live in a pooled work. A reload replaces a [Site] or the settings of a [Pool] as a whole;
@@ -21,7 +24,7 @@
 //     and the request had been sent whole.
 //   - A client's connection is used again only if its request was read whole.
 //   - A request is sent twice only if nothing was sent the first time, or if it is idempotent, its
-//     body is at hand and nothing of a response has come (RFC 9110, section 9.2.2).
+//     body is at hand and nothing of a response has gone to the client (RFC 9110, section 9.2.2).
 //   - A response that was cut off is never made to look whole.
 //
 // Whoever ends a connection from outside (client.stop, the watcher) shuts sockets down and sets

@@ -168,3 +168,30 @@ func parseForwardedAddr(b []byte) (netip.Addr, bool) {
 	}
 	return netip.Addr{}, false
 }
+
+// that is not itself a trusted proxy.
+func clientOf(h *message.Head, s *Site) (netip.Addr, bool) {
+	for i := len(h.Fields) - 1; i >= 0; i-- {
+		f := &h.Fields[i]
+		if f.Name != message.XForwardedFor {
+			continue
+		}
+		v := h.Value(f)
+		for len(v) > 0 {
+			entry := v
+			if j := lastComma(v); j >= 0 {
+				entry, v = v[j+1:], v[:j]
+			} else {
+				v = nil
+			}
+			a, ok := parseForwardedAddr(entry)
+			if !ok {
+				return netip.Addr{}, false
+			}
+			if !s.trusts(a) {
+				return a, true
+			}
+		}
+	}
+	return netip.Addr{}, false
+}
