@@ -283,6 +283,14 @@ func TestTableAllocs(t *testing.T) {
 	allocs(t, "AddressKey", func() { tb.GetOrPut(AddressKey(src), b, int64(n)) })
 }
 
+// held counts the entries of a table that nobody uses.
+func held(tb *Table) (n int) {
+	for i := range tb.shards {
+		n += len(tb.shards[i].index)
+	}
+	return n
+}
+
 // TestTableConcurrently runs everything at once. Each goroutine has clients of its own, of which it
 // knows the backend; all share the shards.
 func TestTableConcurrently(t *testing.T) {
@@ -316,6 +324,9 @@ func TestTableConcurrently(t *testing.T) {
 		})
 	}
 	wg.Wait()
+	if got, want := tb.Stats().Entries, held(tb); got != want {
+		t.Errorf("%d entries are counted, %d are held", got, want)
+	}
 	if got := tb.Stats(); got.Entries != int(tb.entries.Load()) || got.Evictions == 0 || got.Hits == 0 {
 		t.Errorf("%+v, count %d", got, tb.entries.Load())
 	}
