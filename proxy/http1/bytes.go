@@ -9,7 +9,7 @@ import (
 const (
 	isToken  = 1 << iota // RFC 9110, section 5.6.2
 	isTarget             // visible ASCII but "#"
-	isHost               // reg-name, IPv6 literals and port: RFC 3986, section 3.2.2
+	isHost               // RFC 3986, section 3.2.2, but "%": some readers decode it, some do not
 )
 
 var class = classes()
@@ -31,7 +31,7 @@ func classes() (t [256]uint8) {
 		}
 	}
 	mark("!#$%&'*+-.^_`|~", isToken)
-	mark("-._~%!$&'()*+,;=:[]", isHost)
+	mark("-._~!$&'()*+,;=:[]", isHost)
 	return t
 }
 

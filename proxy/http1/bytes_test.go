@@ -43,7 +43,7 @@ func TestClasses(t *testing.T) {
 		letter := b|0x20 >= 'a' && b|0x20 <= 'z' && b < 0x80
 		token := letter || digit(b) || strings.IndexByte("!#$%&'*+-.^_`|~", b) >= 0
 		target := b > 0x20 && b < 0x7f && b != '#'
-		host := letter || digit(b) || strings.IndexByte("-._~%!$&'()*+,;=:[]", b) >= 0
+		host := letter || digit(b) || strings.IndexByte("-._~!$&'()*+,;=:[]", b) >= 0
 		for _, k := range []struct {
 			bit  uint8
 			want bool

@@ -203,6 +203,7 @@ var requestTests = []struct {
 	{"IPv6 not closed", requestFor("[::1"), "", ErrHostMalformed},
 	{"IPv6 and more", requestFor("[::1]a"), "", ErrHostMalformed},
 	{"IPv6 with two gaps", requestFor("[1::2::3]"), "", ErrHostMalformed},
+	{"escapes in a name", requestFor("0%80"), "", ErrHostMalformed},
 	{"IPv6 with a zone", requestFor("[fe80::1%25eth0]"), "", ErrHostMalformed},
 	{"empty brackets", requestFor("[]"), "", ErrHostMalformed},
 	{"IPv4 in brackets", requestFor("[1.2.3.4]"), "", ErrHostMalformed},
