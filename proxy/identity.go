@@ -71,7 +71,11 @@ func (s *Server) refreshCertificates() {
 		changed, err := identity.Refresh()
 		if changed {
 			s.log.Info("certificates changed", zap.String("listener", l.name))
-			l.showCertificates(identity)
+			s.mu.RLock()
+			if l.identity == identity { // or a reload has shown newer ones
+				l.showCertificates(identity)
+			}
+			s.mu.RUnlock()
 		}
 		fault := ""
 		if err != nil {

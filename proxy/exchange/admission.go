@@ -101,7 +101,7 @@ func (c *client) admitRequest() bool {
 	x := &c.work.x
 	a := x.site.admission
 	client := x.client
-	if client != c.src.Addr() && !a.access.Allowed(client) {
+	if !a.access.Allowed(client) {
 		c.fail(errDenied)
 		return false
 	}

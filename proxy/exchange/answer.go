@@ -27,6 +27,9 @@ func (c *client) answer() {
 	} else {
 		r.status, r.body, r.kind = a.Respond.Status, []byte(a.Respond.Body), a.Respond.ContentType
 	}
+	if a.ResponseHeaders.Sets("content-type") {
+		r.kind = ""
+	}
 	r.fields = a.ResponseHeaders.Append(w.target)
 	x.status, x.outcome = r.status, telemetry.OutcomeOK
 	c.send(r)

@@ -1,6 +1,7 @@
 package exchange
 
 import (
+	"crypto/tls"
 	"net/netip"
 	"runtime/debug"
 	"sync"
@@ -61,6 +62,7 @@ type client struct {
 	stream stream // over conn
 	stats  *telemetry.Listener
 
+	secured    *tls.Config        // under which the connection was made; nil: plain
 	counted    *admit.Connections // where the connection of this client is counted
 	certFields []byte             // field lines about the certificate of the client
 
@@ -114,7 +116,8 @@ func (c *client) run() {
 	if c.set.draining.Load() && c.state.CompareAndSwap(stateIdle, stateClosing) {
 		return
 	}
-	if site := c.set.site.Load(); site.tls != nil && !c.handshake(site) {
+	site := c.set.site.Load()
+	if c.secured = site.tls; site.tls != nil && !c.handshake(site) {
 		return
 	}
 	if c.conn.Rearm(c.idleSince+int64(idleLook)) != nil {
@@ -179,6 +182,7 @@ func (c *client) finish() {
 	switch c.ending {
 	case endLinger:
 		if c.stream.tls != nil {
+			c.stream.side.writeIdle = time.Millisecond
 			_ = c.stream.tls.CloseWrite() // the lingering shows whether the client got it
 		}
 		_ = c.conn.Linger(lingerBytes, lingerTime)

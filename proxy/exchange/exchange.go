@@ -68,6 +68,9 @@ func (c *client) begin(site *Site, size int) {
 	c.served++
 	x.close = req.Close || (req.Minor == 0 && !req.KeepAlive) ||
 		(site.requests > 0 && c.served >= site.requests) || c.set.draining.Load()
+	if site.tls != c.secured {
+		x.close = true // it was made under other rules than those that hold now
+	}
 	if site.maxBody > 0 && req.ContentLength > site.maxBody {
 		c.fail(errBodyTooLarge)
 	}

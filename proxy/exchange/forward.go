@@ -39,6 +39,9 @@ func (c *client) buildRequest() {
 // appendHead writes what is forwarded of the head as it came.
 func (c *client) appendHead(dst []byte) []byte {
 	req := &c.work.req
+	if a := c.work.x.action; a != nil {
+		a.RequestHeaders.Drop(req) // first: what it removes must not come back in another form
+	}
 	cookies := c.work.cookies[:0]
 	if c.work.x.member.cookie {
 		cookies = c.work.x.settings.sticky.appendCookies(cookies, req)
@@ -66,7 +69,6 @@ func (c *client) appendChanged(dst []byte, a *route.Action) []byte {
 		w.target = a.Target(w.target[:0], &w.req)
 		w.req.Target = w.target
 	}
-	a.RequestHeaders.Drop(&w.req)
 	dst = http1.AppendRequest(dst, &w.req)
 	w.req.Target = asked
 	return a.RequestHeaders.Append(dst)

@@ -25,8 +25,8 @@ type peer struct {
 var _ balancer.Peer = (*peer)(nil)
 
 // take returns an idle connection that is fit for use, or nil. Every one is looked at first, which
-// costs a system call of about 0.2 µs: a backend may have closed it, and one that sends more than
-// its response says (a body after HEAD, say) would have that read as the response to somebody else.
+// costs a system call, 1 to 2 % of a request: a backend may have closed it, and bytes that it has sent
+// behind its response would be read as the response to somebody else, however soon that comes.
 // It was made by transport t.
 func (p *peer) take(t *transport) *backendConn {
 	for {

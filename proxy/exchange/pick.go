@@ -172,7 +172,7 @@ func (c *client) connectFailed(err error) {
 	reason := telemetry.ConnectReasonOf(err)
 	b.Peer().(*peer).stats.ConnectError(reason)
 	x.lease.Release()
-	x.leased = false
+	x.leased, x.fresh = false, false
 	x.tried.Add(b)
 	if f := c.set.engine.ConnectFailed; f != nil && reason != telemetry.ConnectLocal {
 		f(x.target.pool.Balancer.Name(), b, err)

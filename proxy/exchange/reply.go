@@ -155,7 +155,7 @@ func (c *client) send(r reply) {
 	out = append(out, "\r\nDate: "...)
 	out = time.Now().UTC().AppendFormat(out, http.TimeFormat)
 	out = append(out, "\r\n"...)
-	if len(r.body) > 0 {
+	if len(r.body) > 0 && r.kind != "" {
 		out = http1.AppendField(out, "Content-Type", []byte(r.kind))
 	}
 	out = append(out, r.fields...)

@@ -127,7 +127,11 @@ func (c *client) awaitResponse(p []byte) (int, error) {
 	if x.uploading() {
 		return c.awaitDuringUpload(p)
 	}
-	return c.readBackend(p, wire.After(x.sent, x.settings.timeouts.Response))
+	since := x.sent
+	if u := x.upload; u != nil {
+		since = max(since, u.endedAt.Load()) // the time-out begins when the upload ends
+	}
+	return c.readBackend(p, wire.After(since, x.settings.timeouts.Response))
 }
 
 // responseFailed ends an exchange whose response did not come, before its head was complete.
@@ -202,7 +206,7 @@ func (c *client) buildResponse(chunked, old bool) {
 	}
 	w.out = w.appendRequestID(w.out)
 	if s != nil {
-		w.out = s.appendSetCookie(w.out, &w.x.member, res, b, c.stream.tls != nil)
+		w.out = s.appendSetCookie(w.out, &w.x.member, b, c.stream.tls != nil)
 	}
 	switch {
 	case w.x.close:
@@ -262,6 +266,11 @@ func (c *client) brokenBy(err error) *failure {
 			return lostClientSlow
 		}
 		return c.whoLeft()
+	}
+	if u := c.work.x.upload; u != nil {
+		if f := u.failure.Load(); f != nil {
+			return f // it was the request that ended the backend's connection
+		}
 	}
 	switch {
 	case c.gone.Load():

@@ -52,7 +52,7 @@ func (c *client) retryElsewhere(wanted bool, f *failure, why telemetry.RetryReas
 	b := x.lease.Backend()
 	b.Peer().(*peer).stats.Request(c.shard, 0, f.outcome)
 	x.lease.Release()
-	x.leased, x.fresh, x.failed = false, false, f
+	x.leased, x.fresh, x.failed, x.cause = false, false, f, nil
 	x.tried.Add(b)
 	x.target.pool.stats.Retry(why)
 	return true

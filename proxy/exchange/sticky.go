@@ -1,6 +1,7 @@
 package exchange
 
 import (
+	"bytes"
 	"fmt"
 	"reflect"
 	"sync/atomic"
@@ -191,7 +192,7 @@ func (s *sticky) joined(m *membership, b *balancer.Backend) telemetry.SessionRes
 	return result
 }
 
-// answered learns from a response of b, and marks what must not be forwarded of it.
+// answered learns from a response of b, and marks what must not be forwarded with a cookie of ours.
 func (s *sticky) answered(m *membership, res *message.Head, b *balancer.Backend) {
 	if s.learner != nil && res.Has(message.SetCookie) {
 		now, wall := wire.Now(), time.Now().Unix()
@@ -201,8 +202,8 @@ func (s *sticky) answered(m *membership, res *message.Head, b *balancer.Backend)
 			}
 		}
 	}
-	if s.sets(m, b) && !private(res) {
-		res.DropNamed("cache-control")
+	if s.sets(m, b) {
+		dropPublic(res)
 	}
 }
 
@@ -211,23 +212,27 @@ func (s *sticky) sets(m *membership, b *balancer.Backend) bool {
 	return s.codec != nil && (m.backend != b || m.renew)
 }
 
-// private reports whether no shared cache may keep a response.
-func private(res *message.Head) bool {
-	v := res.Lookup("cache-control")
-	return v != nil && (message.HasToken(v, "private") || message.HasToken(v, "no-store"))
+// dropPublic marks the Cache-Control lines of a response that let a shared cache keep it. Others stay:
+// private, which is added, takes nothing from them.
+func dropPublic(res *message.Head) {
+	for i := range res.Fields {
+		f := &res.Fields[i]
+		if f.NameLen != uint32(len("cache-control")) || !message.Equal(res.NameBytes(f), "cache-control") {
+			continue
+		}
+		if v := res.Value(f); message.HasToken(v, "public") || bytes.Contains(bytes.ToLower(v), []byte("s-maxage")) {
+			f.Drop = true
+		}
+	}
 }
 
 // appendSetCookie writes our cookie, and that no shared cache may keep the response with it.
-func (s *sticky) appendSetCookie(dst []byte, m *membership, res *message.Head, b *balancer.Backend, secure bool) []byte {
+func (s *sticky) appendSetCookie(dst []byte, m *membership, b *balancer.Backend, secure bool) []byte {
 	if !s.sets(m, b) {
 		return dst
 	}
 	var value [session.EncodedSize]byte
 	dst = append(dst, "Set-Cookie: "...)
 	dst = s.setter.Append(dst, s.codec.Encode(value[:0], b.Name(), time.Now().Unix()), secure)
-	dst = append(dst, "\r\n"...)
-	if !private(res) {
-		dst = append(dst, "Cache-Control: private\r\n"...)
-	}
-	return dst
+	return append(dst, "\r\nCache-Control: private\r\n"...)
 }

@@ -75,8 +75,7 @@ func (c *client) serveTunnel() {
 	first := append([]byte(nil), w.in.B[w.start:w.end]...)
 	w.start = w.end
 	go t.up(first)
-	t.down()
-	<-t.done
+	t.carryDown()
 	x.in += t.in
 	x.close = true
 	if f := t.broken.Load(); f != nil {
@@ -88,9 +87,28 @@ func (c *client) serveTunnel() {
 	c.done()
 }
 
+// carryDown carries what the backend sends, and waits for the other direction whatever happens.
+func (t *tunnel) carryDown() {
+	whole := false
+	defer func() {
+		if !whole { // a panic: nothing may use the connections any more
+			t.fail(io.ErrClosedPipe, lostBackendClosed)
+		}
+		<-t.done
+	}()
+	t.down()
+	whole = true
+}
+
 // up carries what the client sends, first what had come with its request.
 func (t *tunnel) up(first []byte) {
 	defer close(t.done)
+	defer func() {
+		if r := recover(); r != nil {
+			t.c.panicked(r)
+			t.fail(io.ErrClosedPipe, lostBackendClosed)
+		}
+	}()
 	b := wire.GetBuffer(wire.LargeSize)
 	defer b.Put()
 	t.in = int64(len(first))
@@ -132,7 +150,7 @@ func (t *tunnel) down() {
 			return
 		}
 		if err := t.c.write(w.back.B[:n]); err != nil {
-			t.fail(err, lostClient)
+			t.fail(io.ErrClosedPipe, t.c.brokenBy(err))
 			return
 		}
 	}

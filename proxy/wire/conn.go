@@ -317,9 +317,7 @@ func (c *Conn) Receive(p []byte) (int, syscall.Errno) { return Recv(c.fd, p) }
 // Alive reports whether an idle connection is still usable: open, and silent. It costs a system
 // call, and is the owner's to ask.
 func (c *Conn) Alive() bool {
-	var b [1]byte
-	_, e := peek(c.fd, b[:])
-	return e == syscall.EAGAIN
+	return c.fd != closedFD && silent(c.fd)
 }
 
 // Shutdown ends both directions at once, so that whoever waits on the Conn is woken with an error

@@ -14,24 +14,27 @@ import (
 // Recv receives what is there, at most len(p) bytes. 0 and no error is the end of the stream;
 // syscall.EAGAIN means that nothing is there yet. p must not be empty.
 func Recv(fd uintptr, p []byte) (int, syscall.Errno) {
-	return recv(fd, p, 0)
-}
-
-// peek is Recv that leaves the bytes where they are.
-func peek(fd uintptr, p []byte) (int, syscall.Errno) {
-	return recv(fd, p, unix.MSG_PEEK)
-}
-
-func recv(fd uintptr, p []byte, flags uintptr) (int, syscall.Errno) {
 	for {
 		n, _, e := syscall.RawSyscall6(unix.SYS_RECVFROM, fd,
-			uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), flags, 0, 0)
+			uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), 0, 0, 0)
 		if e == 0 {
 			raceWrite(p[:n])
 			return int(n), 0
 		}
 		if e != syscall.EINTR {
 			return 0, e
+		}
+	}
+}
+
+// silent reports whether there is nothing to receive: no byte, no end, no error. Unlike a receive that
+// peeks, a poll takes no lock on the socket.
+func silent(fd uintptr) bool {
+	p := unix.PollFd{Fd: int32(fd), Events: unix.POLLIN | unix.POLLRDHUP}
+	for {
+		n, _, e := syscall.RawSyscall(unix.SYS_POLL, uintptr(unsafe.Pointer(&p)), 1, 0)
+		if e != syscall.EINTR {
+			return e == 0 && n == 0
 		}
 	}
 }
