@@ -99,7 +99,11 @@ type work struct {
 	x          exchange
 }
 
-var works = sync.Pool{New: func() any { return &work{out: make([]byte, 0, 4<<10)} }}
+var works = sync.Pool{New: func() any {
+	return &work{
+		in: wire.GetBuffer(wire.SmallSize), back: wire.GetBuffer(wire.SmallSize), out: make([]byte, 0, 4<<10),
+	}
+}}
 
 func newClient(s *Clients, conn *wire.Conn, stats *telemetry.Listener, shard telemetry.Shard) *client {
 	c := &client{set: s, conn: conn, stream: stream{wire: conn}, stats: stats, shard: shard, src: conn.Remote(), idleSince: wire.Now()}
@@ -240,7 +244,6 @@ func (c *client) wake() bool {
 		return false
 	}
 	c.work = works.Get().(*work)
-	c.work.in = wire.GetBuffer(wire.SmallSize)
 	return true
 }
 
@@ -274,16 +277,21 @@ func (c *client) rest(received bool) bool {
 func (c *client) putWork() {
 	w := c.work
 	c.work = nil
-	w.in.Put()
-	w.in, w.start, w.end, w.seen = nil, 0, 0, 0
-	if w.back != nil {
-		w.back.Put()
-		w.back = nil
-	}
+	w.start, w.end, w.seen = 0, 0, 0
+	w.in, w.back = small(w.in), small(w.back)
 	if cap(w.out) > 2*wire.SmallSize {
 		w.out = make([]byte, 0, 4<<10)
 	}
 	works.Put(w)
+}
+
+// small is b, or a buffer of the usual size in its place.
+func small(b *wire.Buffer) *wire.Buffer {
+	if len(b.B) == wire.SmallSize {
+		return b
+	}
+	b.Put()
+	return wire.GetBuffer(wire.SmallSize)
 }
 
 // room makes space behind the bytes of an incomplete head.

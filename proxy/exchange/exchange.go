@@ -159,9 +159,6 @@ func (c *client) flow() balancer.Flow {
 func (c *client) roundTrip(request []byte) (int, error) {
 	w := c.work
 	x := &w.x
-	if w.back == nil {
-		w.back = wire.GetBuffer(wire.SmallSize)
-	}
 	x.sent = x.started
 	if x.attempts > 1 || x.connect != 0 || x.queue != 0 || x.fresh {
 		x.sent = wire.Now()

@@ -131,9 +131,6 @@ func (c *client) sendStreaming(u *upload) {
 	w := c.work
 	x := &w.x
 	u.backend = x.backend
-	if w.back == nil {
-		w.back = wire.GetBuffer(wire.SmallSize)
-	}
 	if err := u.backend.write(w.out, u.sendFor); err != nil {
 		c.responseFailed(err)
 		return
