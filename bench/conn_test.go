@@ -231,7 +231,8 @@ func FuzzResponse(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte, split uint8) {
 		c := newConn("", nil, LoadOptions{})
 		c.got = copy(c.buf, b[:min(int(split), len(b))])
-		rep, err := c.parse(bytes.NewReader(b[c.got:]))
+		rest := bytes.NewReader(b[c.got:])
+		rep, err := c.parse(rest)
 		if err != nil {
 			if _, ok := errors.AsType[*failure](err); !ok {
 				t.Fatalf("got %v, which has no kind", err)
@@ -241,6 +242,7 @@ func FuzzResponse(f *testing.F) {
 			}
 			return
 		}
+		b = b[:len(b)-rest.Len()] // what is not read is left for the next response
 		if rep.size != len(b) {
 			t.Fatalf("got %d bytes of %d", rep.size, len(b))
 		}
