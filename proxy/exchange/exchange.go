@@ -60,10 +60,9 @@ type exchange struct {
 // what its head alone shows to be too much.
 func (c *client) begin(site *Site, size int) {
 	req, x := &c.work.req, &c.work.x
-	*x = exchange{
-		site: site, started: wire.Now(), method: telemetry.ParseMethod(req.Method),
-		headReq: string(req.Method) == "HEAD", in: int64(size),
-	}
+	*x = exchange{} // and then the fields: a whole value would be made and copied
+	x.site, x.started, x.method = site, wire.Now(), telemetry.ParseMethod(req.Method)
+	x.headReq, x.in = string(req.Method) == "HEAD", int64(size)
 	c.work.requestID = c.work.requestID[:0]
 	c.served++
 	x.close = req.Close || (req.Minor == 0 && !req.KeepAlive) ||

@@ -82,9 +82,10 @@ func (x *exchange) sets(lower string) bool {
 // appendForwarded writes the forwarding fields of a peer whose own are not believed.
 func (c *client) appendForwarded(dst []byte, mode config.ForwardedMode) []byte {
 	if mode != config.ForwardedRemove && !c.work.x.sets("x-forwarded-for") {
-		dst = append(dst, "X-Forwarded-For: "...)
-		dst = c.src.Addr().AppendTo(dst)
-		dst = append(dst, "\r\n"...)
+		if c.forwardedFor == nil {
+			c.forwardedFor = append(c.src.Addr().AppendTo([]byte("X-Forwarded-For: ")), "\r\n"...)
+		}
+		dst = append(dst, c.forwardedFor...)
 	}
 	dst = c.appendForwardedProto(dst)
 	return c.appendForwardedHost(dst)
