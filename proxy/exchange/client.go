@@ -187,7 +187,7 @@ func (c *client) finish() {
 	switch c.ending {
 	case endLinger:
 		if c.stream.tls != nil {
-			c.stream.side.writeIdle = time.Millisecond
+			c.stream.side.writeIdle.Store(int64(time.Millisecond))
 			_ = c.stream.tls.CloseWrite() // the lingering shows whether the client got it
 		}
 		_ = c.conn.Linger(lingerBytes, lingerTime)

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -23,7 +24,8 @@ type stream struct {
 // secure does the handshake of one side, tls.Client or tls.Server, within timeout (0: without
 // bound).
 func (s *stream) secure(of func(net.Conn, *tls.Config) *tls.Conn, c *tls.Config, timeout time.Duration) error {
-	s.side = &tlsSide{conn: s.wire, readDue: wire.After(wire.Now(), timeout), writeIdle: timeout}
+	s.side = &tlsSide{conn: s.wire, readDue: wire.After(wire.Now(), timeout)}
+	s.side.writeIdle.Store(int64(timeout))
 	s.tls = of(s.side, c)
 	return s.tls.Handshake()
 }
@@ -85,7 +87,7 @@ func (s *stream) write(p []byte, idle time.Duration) error {
 	if s.tls == nil {
 		return s.wire.Write(p, idle)
 	}
-	s.side.writeIdle = idle
+	s.side.writeIdle.Store(int64(idle))
 	_, err := s.tls.Write(p)
 	if errors.Is(err, wire.ErrTimeout) {
 		return wire.ErrTimeout // crypto/tls wraps it
@@ -107,7 +109,7 @@ func (s *stream) closeWrite() error {
 // other side.
 func (s *stream) close() {
 	if s.tls != nil {
-		s.side.writeIdle = time.Millisecond // the alert is a courtesy: one try
+		s.side.writeIdle.Store(int64(time.Millisecond)) // the alert is a courtesy: one try
 		_ = s.tls.Close()
 		return
 	}
@@ -118,10 +120,10 @@ func (s *stream) close() {
 type tlsSide struct {
 	conn      *wire.Conn
 	readDue   int64
-	writeIdle time.Duration
-	looking   bool // reads do not wait: errSilent
-	drained   bool // the last look took all that there was; the next one need not ask again
-	ended     bool // the other side has closed the transport
+	writeIdle atomic.Int64 // a duration; atomic because a read may answer, with a key update or an alert
+	looking   bool         // reads do not wait: errSilent
+	drained   bool         // the last look took all that there was; the next one need not ask again
+	ended     bool         // the other side has closed the transport
 }
 
 // errSilent is the error of a look at a connection on which nothing has come. It is temporary,
@@ -169,7 +171,7 @@ func (s *tlsSide) look(p []byte) (int, error) {
 }
 
 func (s *tlsSide) Write(p []byte) (int, error) {
-	if err := s.conn.Write(p, s.writeIdle); err != nil {
+	if err := s.conn.Write(p, time.Duration(s.writeIdle.Load())); err != nil {
 		return 0, err
 	}
 	return len(p), nil

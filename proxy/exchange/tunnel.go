@@ -112,7 +112,7 @@ func (t *tunnel) up(first []byte) {
 	b := wire.GetBuffer(wire.LargeSize)
 	defer b.Put()
 	t.in = int64(len(first))
-	if err := t.backend.write(first, t.idle); err != nil {
+	if err := t.backend.write(first, t.bound()); err != nil {
 		t.fail(err, lostBackendClosed)
 		return
 	}
@@ -128,7 +128,7 @@ func (t *tunnel) up(first []byte) {
 			return
 		}
 		t.in += int64(n)
-		if err := t.backend.write(b.B[:n], t.idle); err != nil {
+		if err := t.backend.write(b.B[:n], t.bound()); err != nil {
 			t.fail(err, lostBackendClosed)
 			return
 		}
