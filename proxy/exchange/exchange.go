@@ -146,13 +146,6 @@ func (c *client) flow() balancer.Flow {
 	return f
 }
 
-// acquire picks a backend and gets a connection to it, trying the next one when that fails. False:
-// pick takes a lease on a backend that has not been tried. While no backend has had its first
-// pickMember takes a lease on the backend of the request's session. bound says that the request may
-// connectFailed gives the lease back and tells the world. A lack of descriptors or ports on this
-// retryElsewhere prepares another try after f, on a backend that was not tried yet, if that is wanted,
-// retryStatus gives up the response at hand, of which only the head has been read, for one of another
-// backend: if its status is one to retry on, nothing has gone to the client, and another backend is
 // roundTrip sends the request and waits for the first bytes of the response, of which it returns
 // how many are in the buffer.
 func (c *client) roundTrip(request []byte) (int, error) {
@@ -276,5 +269,3 @@ func (c *client) whoLeft() *failure {
 	}
 	return lostClient
 }
-
-// clientOf is the client address that a trusted peer reports: the last entry of X-Forwarded-For

@@ -172,6 +172,7 @@ func parseForwardedAddr(b []byte) (netip.Addr, bool) {
 	return netip.Addr{}, false
 }
 
+// clientOf is the client address that a trusted peer reports: the last entry of X-Forwarded-For
 // that is not itself a trusted proxy.
 func clientOf(h *message.Head, s *Site) (netip.Addr, bool) {
 	for i := len(h.Fields) - 1; i >= 0; i-- {

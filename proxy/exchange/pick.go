@@ -9,6 +9,7 @@ import (
 	"weir/telemetry"
 )
 
+// acquire picks a backend and gets a connection to it, trying the next one when that fails. False:
 // the exchange is over, the client has its answer.
 func (c *client) acquire() bool {
 	x := &c.work.x
@@ -37,6 +38,7 @@ func (c *client) acquire() bool {
 	}
 }
 
+// pick takes a lease on a backend that has not been tried. While no backend has had its first
 // verdict it waits for one.
 func (c *client) pick() bool {
 	x := &c.work.x
@@ -71,6 +73,7 @@ func (c *client) pick() bool {
 	return true
 }
 
+// pickMember takes a lease on the backend of the request's session. bound says that the request may
 // go nowhere else; without a lease it has failed then, and x.failed says how.
 func (c *client) pickMember() (lease balancer.Lease, bound bool) {
 	x := &c.work.x
@@ -165,6 +168,7 @@ func (c *client) hold(w *wire.Conn) {
 	}
 }
 
+// connectFailed gives the lease back and tells the world. A lack of descriptors or ports on this
 // machine is no fault of the backend.
 func (c *client) connectFailed(err error) {
 	x := &c.work.x

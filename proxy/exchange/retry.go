@@ -42,6 +42,7 @@ func (c *client) retryAfter(err error) bool {
 	return c.retryElsewhere(x.settings.onReset, errBackendReset, telemetry.RetryReset)
 }
 
+// retryElsewhere prepares another try after f, on a backend that was not tried yet, if that is wanted,
 // safe and within the budget. Otherwise the exchange ends with f.
 func (c *client) retryElsewhere(wanted bool, f *failure, why telemetry.RetryReason) bool {
 	x := &c.work.x
@@ -68,6 +69,8 @@ func (c *client) mayRepeat() bool {
 	return pool.budget.allow(pool.Balancer, x.settings.budget, wire.Now())
 }
 
+// retryStatus gives up the response at hand, of which only the head has been read, for one of another
+// backend: if its status is one to retry on, nothing has gone to the client, and another backend is
 // there to be tried. Otherwise the response is as good as any.
 func (c *client) retryStatus(interim bool) bool {
 	x := &c.work.x
