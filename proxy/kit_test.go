@@ -31,7 +31,7 @@ const patience = 10 * time.Second
 
 // rig is a running server with what a test wants to know about it.
 type rig struct {
-	t     *testing.T
+	t     testing.TB
 	s     *Server
 	stats *telemetry.Registry
 	logs  *observer.ObservedLogs
@@ -56,18 +56,18 @@ func load(t testing.TB, text string, edit ...func(*config.Config)) *config.Confi
 
 // start runs a server for the configuration. When the test ends it is stopped, and nothing of it
 // may be left: no connection, no lease.
-func start(t *testing.T, text string, edit ...func(*config.Config)) *rig {
+func start(t testing.TB, text string, edit ...func(*config.Config)) *rig {
 	t.Helper()
 	return startWith(t, load(t, text, edit...), nil)
 }
 
-func startWith(t *testing.T, c *config.Config, access *telemetry.AccessLog) *rig {
+func startWith(t testing.TB, c *config.Config, access *telemetry.AccessLog) *rig {
 	t.Helper()
 	return startOptions(t, Options{Config: c, AccessLog: access})
 }
 
 // startOptions fills in what all options have in common.
-func startOptions(t *testing.T, o Options) *rig {
+func startOptions(t testing.TB, o Options) *rig {
 	t.Helper()
 	core, logs := observer.New(zap.DebugLevel)
 	r := &rig{
