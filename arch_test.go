@@ -62,6 +62,7 @@ var everywhere = []string{"config", "internal/..."}
 var dependencies = map[string][]string{
 	"github.com/HdrHistogram/hdrhistogram-go": {"bench", "bench/..."},
 	"github.com/cespare/xxhash/v2":            {"balancer", "proxy/..."},
+	"github.com/coder/websocket":              {},
 	"github.com/dlclark/regexp2":              {"config", "healthcheck"},
 	"github.com/goccy/go-yaml":                {"config", "balancer/sim", "cmd/weir"},
 	"github.com/google/jsonschema-go":         {"config"},
