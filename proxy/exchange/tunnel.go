@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"weir/proxy/http1"
@@ -118,9 +119,7 @@ func (t *tunnel) up(first []byte) {
 	}
 	for {
 		n, err := t.await(&t.c.stream, b.B)
-		if err == io.EOF && !t.c.gone.Load() && t.backend.closeWrite() == nil {
-			t.halved.Store(true)
-			t.backend.wire.Interrupt() // it has less time from now on
+		if err == io.EOF && !t.c.gone.Load() && t.halve(&t.backend.stream) {
 			return
 		}
 		if err != nil {
@@ -140,9 +139,7 @@ func (t *tunnel) down() {
 	w := t.c.work
 	for {
 		n, err := t.await(&t.backend.stream, w.back.B)
-		if err == io.EOF && !t.c.gone.Load() && t.c.stream.closeWrite() == nil {
-			t.halved.Store(true)
-			t.c.conn.Interrupt()
+		if err == io.EOF && !t.c.gone.Load() && t.halve(&t.c.stream) {
 			return
 		}
 		if err != nil {
@@ -154,6 +151,18 @@ func (t *tunnel) down() {
 			return
 		}
 	}
+}
+
+// halve passes the end of a direction on. A side that is gone cannot be told and need not be: two
+// that take leave of each other close at the same time. How it went, the other direction will see.
+func (t *tunnel) halve(to *stream) bool {
+	err := to.closeWrite()
+	if err != nil && !errors.Is(err, syscall.ENOTCONN) && !errors.Is(err, syscall.EPIPE) && !errors.Is(err, syscall.ECONNRESET) {
+		return false
+	}
+	t.halved.Store(true)
+	to.wire.Interrupt() // it has less time from now on
+	return true
 }
 
 // await reads once, until a byte comes or the tunnel has been idle for too long. What the other
