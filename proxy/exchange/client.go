@@ -19,18 +19,19 @@ import (
 )
 
 const (
-	// idleLook is how long after the last response an idle connection is received from once more: a
-	// FIN that came with the last request has no edge of its own.
+	// idleLook is how long after the last response, at most, an idle connection is received from once
+	// more: a FIN that came with the last request has no edge of its own.
 	idleLook = time.Second
 
 	lingerBytes = 256 << 10
 	lingerTime  = 2 * time.Second
 )
 
-// The states of a client connection, as those who drain see it.
+// The states of a client connection, as those who drain see it. It is busy from the start: whoever
+// has just connected has a request under way.
 const (
-	stateIdle uint32 = iota
-	stateBusy
+	stateBusy uint32 = iota
+	stateIdle
 	stateClosing
 )
 
@@ -118,14 +119,14 @@ func (c *client) run() {
 	defer c.set.forget(c)
 	defer c.finish()
 	defer c.recovered()
-	if c.set.draining.Load() && c.state.CompareAndSwap(stateIdle, stateClosing) {
-		return
-	}
 	site := c.set.site.Load()
-	if c.secured = site.tls; site.tls != nil && !c.handshake(site) {
-		return
+	if c.secured = site.tls; site.tls != nil {
+		if !c.handshake(site) {
+			return
+		}
+		c.idleSince = wire.Now()
 	}
-	if c.conn.Rearm(c.idleSince+int64(idleLook)) != nil {
+	if c.conn.Rearm(c.nextTick(c.idleSince)) != nil {
 		return
 	}
 	for {
@@ -161,7 +162,7 @@ func (c *client) follow(err error) bool {
 		return c.conn.Rearm(wire.After(c.headSince, c.set.site.Load().timeouts.Header)) == nil
 	}
 	// After a body the deadline was the body's: it is gone, or has passed.
-	return !streamed || c.conn.Rearm(wire.Now()+int64(idleLook)) == nil
+	return !streamed || c.conn.Rearm(c.nextTick(wire.Now())) == nil
 }
 
 // recovered ends this connection, and only this one, on a defect of ours.
@@ -241,7 +242,7 @@ func (c *client) end(e ending) bool {
 // wake takes memory for a connection that is no longer idle; it fails if the connection is being
 // drained.
 func (c *client) wake() bool {
-	if !c.state.CompareAndSwap(stateIdle, stateBusy) {
+	if c.served > 0 && !c.state.CompareAndSwap(stateIdle, stateBusy) {
 		return false
 	}
 	c.work = works.Get().(*work)
@@ -254,7 +255,7 @@ func (c *client) rest(received bool) bool {
 	w := c.work
 	if string(w.in.B[w.start:w.end]) == "\r\n" {
 		// The empty line that some clients send after a body (RFC 9112, section 2.2).
-		w.start = w.end
+		w.start, c.headSince = w.end, 0
 	}
 	if w.start < w.end {
 		if c.headSince != 0 {
@@ -265,11 +266,15 @@ func (c *client) rest(received bool) bool {
 		return true
 	}
 	c.putWork()
+	if c.served == 0 {
+		return false // it has yet to send anything, and has the time for that
+	}
 	c.state.Store(stateIdle)
-	if c.set.draining.Load() {
+	if received && c.conn.Arm(c.idleSince+c.set.site.Load().idleLook) != nil {
 		return c.end(endClose)
 	}
-	if received && c.conn.Arm(c.idleSince+int64(idleLook)) != nil {
+	// Last: a drain that is not seen here interrupts the wait, and sets its deadline after ours.
+	if c.set.draining.Load() {
 		return c.end(endClose)
 	}
 	return false
@@ -312,27 +317,40 @@ func (c *client) room() {
 
 // tick handles a read deadline of the client's socket. It returns false if the connection is over.
 func (c *client) tick(now int64) bool {
-	t := c.set.site.Load().timeouts
+	if c.state.Load() == stateClosing {
+		return false
+	}
 	if c.headSince != 0 {
-		due := wire.After(c.headSince, t.Header)
+		due := wire.After(c.headSince, c.set.site.Load().timeouts.Header)
 		if due == 0 || now < due {
 			return c.conn.Rearm(due) == nil
 		}
 		c.refuse(errHeadTimeout)
 		return false
 	}
-	limit := t.Idle
-	if c.served == 0 {
-		limit = t.Header // it has yet to send anything
-	}
-	due := wire.After(c.idleSince, limit)
-	if due != 0 && now >= due {
+	if due := c.idleDue(); due != 0 && now >= due {
 		return false
 	}
-	if look := c.idleSince + int64(idleLook); now < look && (due == 0 || look < due) {
-		due = look
+	// A drain that is not seen here interrupts the wait, and sets its deadline after ours.
+	return c.conn.Rearm(c.nextTick(now)) == nil && c.state.Load() != stateClosing
+}
+
+// idleDue is when a connection without a head will have been idle for too long; 0: never.
+func (c *client) idleDue() int64 {
+	t := &c.set.site.Load().timeouts
+	if c.served == 0 {
+		return wire.After(c.idleSince, t.Header) // it has yet to send anything
 	}
-	return c.conn.Rearm(due) == nil
+	return wire.After(c.idleSince, t.Idle)
+}
+
+// nextTick is when an idle connection is to be seen to after now; 0: never.
+func (c *client) nextTick(now int64) int64 {
+	due := c.idleDue()
+	if look := c.idleSince + int64(idleLook); now < look && (due == 0 || look < due) {
+		return look
+	}
+	return due
 }
 
 // process serves every whole request in the buffer. It returns true to give up the turn.

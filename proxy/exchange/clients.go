@@ -102,14 +102,14 @@ func (s *Clients) forget(c *client) {
 }
 
 // Drain lets the connections come to an end: idle ones are closed, the others after the response
-// that they are waiting for, which says so.
+// that they are waiting for, which says so. One that has yet to send its first request is not idle.
 func (s *Clients) Drain() {
 	s.draining.Store(true)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for c := range s.conns {
 		if c.state.CompareAndSwap(stateIdle, stateClosing) {
-			c.conn.Shutdown()
+			c.conn.Interrupt() // its owner closes it, with the alert that TLS wants
 		}
 	}
 }

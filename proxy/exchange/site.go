@@ -17,6 +17,7 @@ type Site struct {
 	name      string
 	routes    *route.Table[*Target]
 	timeouts  config.ClientTimeouts
+	idleLook  int64 // ns: the constant, or timeouts.Idle if that is less
 	limits    http1.Limits
 	maxBody   int64
 	maxConns  int64
@@ -63,8 +64,12 @@ func (e *Engine) NewSite(o SiteOptions) *Site {
 		}
 		return targets[pool]
 	}
+	look := idleLook
+	if idle := c.Timeouts.Idle; idle > 0 {
+		look = min(look, idle)
+	}
 	return &Site{
-		name:     c.Name,
+		name: c.Name, idleLook: int64(look),
 		routes:   route.New(c.Routes, c.Pool, target),
 		timeouts: c.Timeouts,
 		limits:   http1.Limits{Header: c.Limits.MaxHeader, Fields: c.Limits.MaxHeaderCount, Target: c.Limits.MaxTarget},
