@@ -6,10 +6,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"net"
-	"os"
-	"sync"
-	"syscall"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -23,31 +19,21 @@ const receiveBuffer = 16 << 10
 // the first byte of it has come. A longer one is a failure of kind "response".
 const maxBody = 64 << 20
 
-// rearm is how stale a connection's deadline may get before it is moved: moving it for every
-// exchange would cost more than it protects.
-const rearm = time.Second
-
-var errTrailing = errors.New("bytes after the end of the response")
-
 // reply is what an exchange brought.
 type reply struct {
 	status int
 	size   int // bytes received, head included
 }
 
-// conn is one keep-alive connection, dialled anew whenever the server has closed it. One goroutine
-// uses it; stop may be called by any.
+// conn is one HTTP connection, dialled anew whenever the server has closed it.
 type conn struct {
-	addr    string
+	*link
 	request []byte
-	timeout time.Duration
 	check   func(status int, body []byte) error
 	noBody  bool // responses have none: HEAD
+	fresh   bool // each connection serves one request, and the server closes it
 
-	raw    syscall.RawConn
-	ready  func(fd uintptr) bool // the method value of step, made once
-	served uint64                // exchanges on this socket
-	armed  time.Time             // when the deadline was last moved
+	ready func(fd uintptr) bool // the method value of step, made once
 
 	// State of the exchange under way.
 	sent    bool // the attempt to send was made
@@ -57,17 +43,14 @@ type conn struct {
 	buf     []byte
 	got     int // bytes received; while in step, those in buf
 
-	// The last response that was parsed and passed the check: the same bytes need neither again.
+	// The last response that was parsed and passed the check: the same bytes need neither again,
+	// on this connection, or on any if each has one exchange.
 	known       []byte
 	knownStatus int
 
 	reader *bufio.Reader
 	tee    tee
 	resp   fasthttp.Response
-
-	mu      sync.Mutex
-	tcp     *net.TCPConn // nil: not connected
-	stopped bool
 }
 
 // verdict says how an exchange goes on after the part inside RawConn.Read.
@@ -82,11 +65,11 @@ const (
 
 func newConn(addr string, request []byte, o LoadOptions) *conn {
 	c := &conn{
-		addr:    addr,
+		link:    newLink("tcp", addr, o),
 		request: request,
-		timeout: o.Timeout,
 		check:   o.Check,
 		noBody:  o.Method == fasthttp.MethodHead,
+		fresh:   o.Fresh,
 		buf:     make([]byte, receiveBuffer),
 		reader:  bufio.NewReaderSize(nil, receiveBuffer),
 	}
@@ -95,51 +78,12 @@ func newConn(addr string, request []byte, o LoadOptions) *conn {
 	return c
 }
 
-// connect dials, unless the connection is open already.
 func (c *conn) connect(ctx context.Context) error {
-	if c.raw != nil {
-		return nil
+	fresh, err := c.link.connect(ctx)
+	if fresh && !c.fresh {
+		c.known = c.known[:0]
 	}
-	d := net.Dialer{Timeout: c.timeout}
-	nc, err := d.DialContext(ctx, "tcp", c.addr)
-	if err != nil {
-		return &failure{FailedConnect, err}
-	}
-	tcp := nc.(*net.TCPConn)
-	raw, err := tcp.SyscallConn()
-	if err != nil {
-		return &failure{FailedConnect, errors.Join(err, tcp.Close())}
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.stopped {
-		return &failure{FailedConnect, errors.Join(context.Canceled, tcp.Close())}
-	}
-	c.raw, c.tcp, c.served, c.armed = raw, tcp, 0, time.Time{}
-	c.known = c.known[:0]
-	return nil
-}
-
-// close ends the connection; the next exchange dials. Errors of closing a socket that is given up
-// tell nothing.
-func (c *conn) close() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.tcp != nil {
-		_ = c.tcp.Close()
-	}
-	c.tcp, c.raw = nil, nil
-}
-
-// stop makes the exchange under way, and any later one, fail at once.
-func (c *conn) stop() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.stopped = true
-	if c.tcp != nil {
-		// Fails only on a closed socket, which stops just as well.
-		_ = c.tcp.SetDeadline(time.Unix(1, 0))
-	}
+	return err
 }
 
 // exchange sends the request and receives its response. A connection that the server closed while
@@ -173,35 +117,52 @@ func (c *conn) attempt(now time.Time) (reply, error) {
 		return reply{}, classify(err)
 	}
 	c.sent, c.written, c.got, c.err = false, 0, 0, nil
-	if err := c.raw.Read(c.ready); err != nil {
+	if c.secure != nil {
+		c.overTLS()
+	} else if err := c.raw.Read(c.ready); err != nil {
 		return reply{}, classify(err)
 	}
 	switch c.verdict {
 	case same:
-		c.served++
-		return reply{c.knownStatus, c.got}, nil
+		return reply{c.knownStatus, c.got}, c.done()
 	case broken:
 		return reply{}, classify(c.err)
 	case blocked:
-		if _, err := c.tcp.Write(c.request[c.written:]); err != nil {
+		if _, err := c.stream.Write(c.request[c.written:]); err != nil {
 			return reply{}, classify(err)
 		}
 	}
-	return c.parse(c.tcp)
+	return c.parse(c.stream)
 }
 
-// arm moves the deadline when it has become stale.
-func (c *conn) arm(now time.Time) error {
-	if now.Sub(c.armed) < rearm {
+// done counts a response that was used; a connection that serves one ends with it.
+func (c *conn) done() error {
+	c.served++
+	if !c.fresh {
 		return nil
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.stopped {
-		return os.ErrDeadlineExceeded
+	err := c.awaitEnd()
+	c.close()
+	return err
+}
+
+// overTLS sends the request and receives until the verdict is known.
+func (c *conn) overTLS() {
+	if _, c.err = c.stream.Write(c.request); c.err != nil {
+		c.verdict = broken
+		return
 	}
-	c.armed = now
-	return c.tcp.SetDeadline(now.Add(c.timeout + rearm))
+	for {
+		n, err := c.stream.Read(c.buf[c.got:])
+		c.got += n
+		if n > 0 && c.decided() {
+			return
+		}
+		if err != nil {
+			c.verdict, c.err = broken, err
+			return
+		}
+	}
 }
 
 // step runs inside RawConn.Read. It sends and reports false, so that the poller waits for the first
@@ -228,15 +189,23 @@ func (c *conn) step(fd uintptr) bool {
 			return true
 		}
 		c.got += n
-		switch {
-		case bytes.Equal(c.buf[:c.got], c.known):
-			c.verdict = same
-			return true
-		case !bytes.HasPrefix(c.known, c.buf[:c.got]):
-			c.verdict = parse
+		if c.decided() {
 			return true
 		}
 	}
+}
+
+// decided gives the verdict about what has been received; false: it may become the known response.
+func (c *conn) decided() bool {
+	switch {
+	case bytes.Equal(c.buf[:c.got], c.known):
+		c.verdict = same
+		return true
+	case !bytes.HasPrefix(c.known, c.buf[:c.got]):
+		c.verdict = parse
+		return true
+	}
+	return false
 }
 
 // send writes the request; false: not all of it, and the verdict says why.
@@ -279,12 +248,17 @@ func (c *conn) parse(rest io.Reader) (reply, error) {
 			return reply{}, &failure{FailedCheck, err}
 		}
 	}
-	c.served++
+	ends := c.resp.ConnectionClose() || c.tee.ended
 	c.known = c.known[:0]
-	if c.resp.ConnectionClose() || c.tee.ended {
-		c.close()
-	} else if !c.tee.truncated {
+	if !c.tee.truncated && (c.fresh && !c.tee.ended || !ends) {
 		c.known, c.knownStatus = append(c.known, c.tee.seen...), status
+	}
+	if c.fresh && !c.tee.ended {
+		return reply{status, c.got}, c.done()
+	}
+	c.served++
+	if ends {
+		c.close()
 	}
 	return reply{status, c.got}, nil
 }

@@ -36,7 +36,7 @@ func Load(ctx context.Context, o LoadOptions) (Result, error) {
 // run is one call of Load.
 type run struct {
 	options LoadOptions
-	conns   []*conn
+	conns   []client
 	rec     *recorder
 	pace    *pacer // nil: closed loop
 
@@ -44,18 +44,38 @@ type run struct {
 	over    chan struct{} // closed: no further exchange begins
 }
 
+// client is a connection as the loops see it: conn or messenger. One goroutine uses it; stop may be
+// called by any.
+type client interface {
+	connect(ctx context.Context) error
+	exchange(ctx context.Context, now time.Time) (rep reply, resent bool, err error)
+	stop()
+	close()
+}
+
+var (
+	_ client = (*conn)(nil)
+	_ client = (*messenger)(nil)
+)
+
 func newRun(o LoadOptions) (*run, error) {
-	addr, u, err := splitURL(o.URL)
+	t, err := splitURL(o.URL)
 	if err != nil {
 		return nil, err
 	}
-	request, err := requestBytes(o, u)
-	if err != nil {
-		return nil, err
+	var request []byte
+	if t.http {
+		if request, err = requestBytes(o, t.url); err != nil {
+			return nil, err
+		}
 	}
 	r := &run{options: o, rec: newRecorder(o.Rate > 0), over: make(chan struct{})}
 	for range o.Connections {
-		r.conns = append(r.conns, newConn(addr, request, o))
+		if t.http {
+			r.conns = append(r.conns, newConn(t.addr, request, o))
+		} else {
+			r.conns = append(r.conns, newMessenger(t.url.Scheme, t.addr, o))
+		}
 	}
 	return r, nil
 }

@@ -214,8 +214,14 @@ func TestOptions(t *testing.T) {
 		o    LoadOptions
 		want string
 	}{
-		{"no URL", LoadOptions{}, `scheme "": only http is spoken`},
-		{"https", LoadOptions{URL: "https://a/"}, `scheme "https": only http is spoken`},
+		{"no URL", LoadOptions{}, `scheme "": want http, https, tcp or udp`},
+		{"scheme", LoadOptions{URL: "ftp://a/"}, `scheme "ftp": want http, https, tcp or udp`},
+		{"no port", LoadOptions{URL: "tcp://a"}, "has no port"},
+		{"TLS for http", LoadOptions{URL: "http://a/", Resume: true}, "TLS is spoken with https only"},
+		{"no message", LoadOptions{URL: "tcp://a:1", Reply: []byte("x")}, "message of 0 bytes"},
+		{"no reply", LoadOptions{URL: "tcp://a:1", Body: []byte("x")}, "reply of 0"},
+		{"long message", LoadOptions{URL: "tcp://a:1", Body: make([]byte, maxMessage+1), Reply: []byte("x")}, "message of 16385 bytes"},
+		{"long datagram", LoadOptions{URL: "udp://a:1", Body: []byte("x"), Reply: make([]byte, maxMessage+1)}, "in a datagram"},
 		{"no host", LoadOptions{URL: "http:///x"}, "has no host"},
 		{"not a URL", LoadOptions{URL: "http://a b/"}, "invalid character"},
 		{"connections", LoadOptions{URL: "http://a/", Connections: -1}, "connections -1: want 1 to 65535"},
@@ -246,11 +252,11 @@ func TestRequestBytes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	addr, u, err := splitURL(o.URL)
-	if err != nil || addr != "127.0.0.1:81" {
-		t.Fatalf("got address %q, %v", addr, err)
+	to, err := splitURL(o.URL)
+	if err != nil || to.addr != "127.0.0.1:81" {
+		t.Fatalf("got address %q, %v", to.addr, err)
 	}
-	got, err := requestBytes(o, u)
+	got, err := requestBytes(o, to.url)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,7 +13,7 @@ const (
 )
 
 // closedLoop sends the next request as soon as the last response is there.
-func (r *run) closedLoop(ctx context.Context, c *conn) {
+func (r *run) closedLoop(ctx context.Context, c client) {
 	var wait backoff
 	for from := time.Now(); !r.ended(); {
 		end, ok := r.exchange(ctx, c, from, from)
@@ -28,7 +28,7 @@ func (r *run) closedLoop(ctx context.Context, c *conn) {
 }
 
 // openLoop sends a request for each ticket that it gets.
-func (r *run) openLoop(ctx context.Context, c *conn) {
+func (r *run) openLoop(ctx context.Context, c client) {
 	var wait backoff
 	for due := range r.pace.tickets {
 		if _, ok := r.exchange(ctx, c, due, time.Now()); ok {
@@ -41,7 +41,7 @@ func (r *run) openLoop(ctx context.Context, c *conn) {
 
 // exchange does one exchange that counts from the given instant, accounts for it and returns when
 // it ended, and whether it brought a usable response.
-func (r *run) exchange(ctx context.Context, c *conn, from, now time.Time) (end time.Time, ok bool) {
+func (r *run) exchange(ctx context.Context, c client, from, now time.Time) (end time.Time, ok bool) {
 	rep, resent, err := c.exchange(ctx, now)
 	end = time.Now()
 	if resent {

@@ -60,7 +60,9 @@ func (r *recorder) add(from, to time.Time, rep reply) {
 	if r.open {
 		r.requests++
 		r.received += uint64(rep.size)
-		r.statuses[rep.status]++
+		if rep.status != 0 {
+			r.statuses[rep.status]++
+		}
 	}
 	if r.openLoop && r.dueInside(from) || !r.openLoop && r.open {
 		r.wait(to.Sub(from))
