@@ -77,16 +77,24 @@ func TestStripHopByHop(t *testing.T) {
 
 func TestDropForwarded(t *testing.T) {
 	h := headOf("x-forwarded-for: 1", "A: 1", "X-Forwarded-Proto: https", "X-FORWARDED-Anything: x", "Forwarded: for=1", "X-Real-IP: 1",
-		"X-Forwarded-"+strings.Repeat("x", 100)+": 1", "X-Forwarde: 1", "X-Forwarded: 1")
+		"X-Forwarded-"+strings.Repeat("x", 100)+": 1", "X-Forwarde: 1", "X-Forwarded: 1", "X_Forwarded_For: 1", "x-forwarded-proto_: 1")
 	h.DropForwarded()
 	if got, want := kept(h), []string{"A: 1", "X-Forwarde: 1", "X-Forwarded: 1"}; !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	for _, line := range []string{"X-Forwarded-For: 1", "X-Forwarded-Host: 1", "Forwarded: 1", "X-Real-Ip: 1"} {
+	for _, line := range []string{"X-Forwarded-For: 1", "X-Forwarded-Host: 1", "Forwarded: 1", "X-Real-Ip: 1", "X_Real_IP: 1", "x-forwarded_for: 1"} {
 		h := headOf(line)
 		if h.DropForwarded(); len(kept(h)) != 0 {
 			t.Errorf("%q alone is kept", line)
 		}
+	}
+}
+
+func TestDropFolded(t *testing.T) {
+	h := headOf("X-Request-ID: 1", "x_request_id: 2", "X-Request-IDs: 3", "X.Request.Id: 4", "A: 5")
+	h.DropFolded("x-request-id")
+	if got, want := kept(h), []string{"X-Request-IDs: 3", "A: 5"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }
 

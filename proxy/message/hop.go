@@ -45,14 +45,15 @@ func (h *Head) dropNamed() {
 	}
 }
 
-// DropForwarded marks every forwarding field: X-Forwarded-*, Forwarded, X-Real-IP.
+// DropForwarded marks every forwarding field, and what a backend could take for one: X-Forwarded-*,
+// Forwarded, X-Real-IP.
 func (h *Head) DropForwarded() {
-	if !h.has[XForwardedFor] && !h.has[XForwardedOther] && !h.has[Forwarded] && !h.has[XRealIP] {
+	if !h.has[XForwardedFor] && !h.has[XForwardedOther] && !h.has[Forwarded] && !h.has[XRealIP] && !h.has[ForwardedAlias] {
 		return
 	}
 	for i := range h.Fields {
 		switch h.Fields[i].Name {
-		case XForwardedFor, XForwardedOther, Forwarded, XRealIP:
+		case XForwardedFor, XForwardedOther, Forwarded, XRealIP, ForwardedAlias:
 			h.Fields[i].Drop = true
 		}
 	}
@@ -62,6 +63,16 @@ func (h *Head) DropForwarded() {
 func (h *Head) DropNamed(lower string) {
 	for i := range h.Fields {
 		if f := &h.Fields[i]; int(f.NameLen) == len(lower) && Equal(h.NameBytes(f), lower) {
+			f.Drop = true
+		}
+	}
+}
+
+// DropFolded marks every field of a name that is given in lower case, and its look-alikes: see
+// FoldsTo.
+func (h *Head) DropFolded(lower string) {
+	for i := range h.Fields {
+		if f := &h.Fields[i]; FoldsTo(h.NameBytes(f), lower) {
 			f.Drop = true
 		}
 	}

@@ -22,6 +22,7 @@ const (
 	XForwardedOther // X-Forwarded-Proto, -Host, -Port and every other X-Forwarded- field
 	Forwarded
 	XRealIP
+	ForwardedAlias // a look-alike of X-Forwarded-* or X-Real-IP: see FoldsTo
 	Cookie
 	SetCookie
 
@@ -91,15 +92,52 @@ func nameT(b []byte) Name {
 }
 
 func nameX(b []byte) Name {
+	name := XForwardedOther
 	switch {
-	case len(b) == 9 && Equal(b, "x-real-ip"):
-		return XRealIP
-	case len(b) < 12 || !Equal(b[:12], "x-forwarded-"):
+	case len(b) == 9 && FoldsTo(b, "x-real-ip"):
+		name = XRealIP
+	case len(b) < 12 || !FoldsTo(b[:12], "x-forwarded-"):
 		return Other
-	case len(b) == 15 && Equal(b, "x-forwarded-for"):
-		return XForwardedFor
+	case len(b) == 15 && Equal(b[12:], "for"):
+		name = XForwardedFor
 	}
-	return XForwardedOther
+	if !plain(b) {
+		return ForwardedAlias
+	}
+	return name
+}
+
+// plain reports whether a name consists of letters, digits and "-".
+func plain(b []byte) bool {
+	for _, c := range b {
+		if !alnum(c) && c != '-' {
+			return false
+		}
+	}
+	return true
+}
+
+func alnum(c byte) bool { return c|0x20 >= 'a' && c|0x20 <= 'z' || c >= '0' && c <= '9' }
+
+// FoldsTo reports whether b is lower, which must be in lower case, for a server that hands its fields
+// on as variables: CGI, WSGI and others write one sign for every byte that is neither a letter nor a
+// digit, so that X_Forwarded_For and X-Forwarded-For are one variable.
+func FoldsTo(b []byte, lower string) bool {
+	if len(b) != len(lower) {
+		return false
+	}
+	for i, c := range b {
+		switch {
+		case c >= 'A' && c <= 'Z':
+			c |= 0x20
+		case !alnum(c):
+			c = '-'
+		}
+		if c != lower[i] {
+			return false
+		}
+	}
+	return true
 }
 
 func nameP(b []byte) Name {

@@ -2,6 +2,7 @@ package message
 
 import (
 	"bytes"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -13,6 +14,7 @@ var names = map[string]Name{
 	"x-forwarded-for": XForwardedFor, "x-forwarded-proto": XForwardedOther, "x-forwarded-host": XForwardedOther,
 	"x-forwarded-port": XForwardedOther, "x-forwarded-": XForwardedOther, "x-forwarded-foo": XForwardedOther,
 	"forwarded": Forwarded, "x-real-ip": XRealIP, "cookie": Cookie, "set-cookie": SetCookie,
+	"x_forwarded_for": ForwardedAlias, "x-forwarded_proto": ForwardedAlias, "x_real-ip": ForwardedAlias, "x.real.ip": ForwardedAlias,
 }
 
 // nameOf is NameOf, plainly.
@@ -21,11 +23,16 @@ func nameOf(b []byte) Name {
 	if n, ok := names[s]; ok {
 		return n
 	}
-	if strings.HasPrefix(s, "x-forwarded-") {
+	switch folded := notAlnum.ReplaceAllString(s, "-"); {
+	case strings.HasPrefix(s, "x-forwarded-") && folded == s:
 		return XForwardedOther
+	case strings.HasPrefix(folded, "x-forwarded-"), folded == "x-real-ip":
+		return ForwardedAlias
 	}
 	return Other
 }
+
+var notAlnum = regexp.MustCompile("[^a-z0-9]")
 
 // TestNameOf tries every name, in several cases, and with each of its bytes replaced by every
 // other, removed or doubled.
@@ -76,6 +83,30 @@ func TestEqual(t *testing.T) {
 	}
 	if EqualFold([]byte("a"), []byte("ab")) || Equal([]byte("ab"), "a") {
 		t.Error("lengths do not matter")
+	}
+}
+
+func TestFoldsTo(t *testing.T) {
+	tests := []struct {
+		in   string
+		want bool
+	}{
+		{"x-request-id", true}, {"X_Request_ID", true}, {"x_request-id", true}, {"X.Request!Id", true}, {"X-REQUEST~ID", true},
+		{"x-request-i", false}, {"x-request-idd", false}, {"xarequest-id", false}, {"x-request-1d", false}, {"", false},
+	}
+	for _, tt := range tests {
+		if got := FoldsTo([]byte(tt.in), "x-request-id"); got != tt.want {
+			t.Errorf("FoldsTo(%q) = %v", tt.in, got)
+		}
+	}
+	for c := range 256 { // a letter stands for itself, and nothing else stands for a letter
+		b := []byte{byte(c)}
+		folded := notAlnum.ReplaceAll(asciiLower(b), []byte("-"))
+		for _, want := range []string{"a", "z", "0", "9", "-"} {
+			if got := FoldsTo(b, want); got != (string(folded) == want) {
+				t.Errorf("FoldsTo(%q, %q) = %v", b, want, got)
+			}
+		}
 	}
 }
 
