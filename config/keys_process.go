@@ -86,7 +86,7 @@ func timeoutBounds(f features) []bound {
 func limitBounds(f features) []bound {
 	return []bound{
 		{name: "max_header", side: "listeners", kind: kindSize, def: "64KiB", min: "1KiB", max: "1MiB", doc: "Bytes of a request head; 431."},
-		{name: "max_header_count", side: "listeners", kind: kindInt, def: "128", min: "1", max: "10000", doc: "Fields of a request head; 431."},
+		{name: "max_header_count", side: "listeners", kind: kindInt, def: "128", min: "1", max: "10000", doc: "Fields of a request head; 431. The same for a response; 502."},
 		{name: "max_target", side: "listeners", kind: kindSize, def: "16KiB", min: "64B", max: "1MiB", doc: "Bytes of a request target; 414."},
 		{name: "max_body", side: "listeners", kind: kindSize, def: "0", min: "1B", max: "1024TiB", zero: "unlimited", doc: "Bytes of a request body, declared or streamed; 413."},
 		{name: "max_connections", side: "listeners", kind: kindInt, def: "0", min: "1", max: "10000000", zero: "no limit by count", doc: "Client connections at the same time."},

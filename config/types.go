@@ -117,7 +117,7 @@ type ClientTimeouts struct {
 // ListenerLimits bound what a client may send. 0 means no bound.
 type ListenerLimits struct {
 	MaxHeader      int   // bytes of the request head; 431
-	MaxHeaderCount int   // fields of the request head; 431
+	MaxHeaderCount int   // fields of a head: of a request 431, of a response 502
 	MaxTarget      int   // bytes of the request target; 414
 	MaxBody        int64 // bytes of the request body; 413
 	MaxConnections int   // concurrent client connections

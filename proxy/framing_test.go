@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"weir/internal/lbtest"
 )
@@ -326,6 +327,7 @@ func TestMalformedResponses(t *testing.T) {
 		{"malformed first chunk", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxx\r\n"},
 		{"head too large", "HTTP/1.1 200 OK\r\nA: " + big + "\r\nContent-Length: 2\r\n\r\nok"},
 		{"head without end", "HTTP/1.1 200 OK\r\n" + strings.Repeat("A: b\r\n", 20<<10)},
+		{"too many fields", "HTTP/1.1 200 OK\r\n" + strings.Repeat("A: b\r\n", 128) + "Content-Length: 2\r\n\r\nok"},
 		{"switching", "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n"},
 		{"storm of interim responses", strings.Repeat("HTTP/1.1 103 Early Hints\r\n\r\n", 1000) + ok200},
 	}
@@ -350,6 +352,50 @@ func TestMalformedResponses(t *testing.T) {
 			}
 			r.wantOutcomes("backend_bad_response 2")
 			lbtest.Eventually(t, patience, func() bool { return o.Open() == 0 })
+		})
+	}
+}
+
+// A head that drips in is looked at once for each line, so that its faults show when their line ends,
+// and its limits hold all the same.
+func TestResponseHeadThatDripsIn(t *testing.T) {
+	tests := []struct {
+		name, part, rest string
+		status           int
+	}{
+		{"fault", "A b", ": c\r\n", 502},
+		{"whole", "Content-Length: 2\r", "\n\r\nok", 200},
+		{"large", "A: b", strings.Repeat("c", 2<<10), 502},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			more := make(chan string)
+			o := newOrigin(t, func(s *side) {
+				if _, _, ok := s.request(); !ok {
+					return
+				}
+				// One piece: whoever has the first response has begun to read the second.
+				s.send("HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\n")
+				for text := range more {
+					for i := range text {
+						s.send(text[i : i+1])
+					}
+				}
+				io.Copy(io.Discard, s)
+			})
+			r := start(t, site("", "limits: { max_response_header: 1KiB }", o.Addr()))
+			c := r.dial()
+			c.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+			c.want("GET", 103, "")
+			more <- tt.part
+			c.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
+			if b, err := c.r.Peek(1); !isTimeout(err) {
+				t.Errorf("got %q %v before the line ended", b, err)
+			}
+			c.SetReadDeadline(time.Now().Add(patience))
+			more <- tt.rest
+			close(more)
+			c.want("GET", tt.status, "")
 		})
 	}
 }

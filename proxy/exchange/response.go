@@ -1,6 +1,7 @@
 package exchange
 
 import (
+	"bytes"
 	"errors"
 	"io"
 
@@ -76,12 +77,17 @@ func (c *client) respond(n int) (again bool) {
 func (c *client) finalHead(n int) (size int, interim, ok bool) {
 	w := c.work
 	x := &w.x
-	for interims := 0; ; {
-		size, err := http1.ParseResponse(w.back.B[:n], &w.res, http1.Limits{Header: x.settings.maxHead})
-		if err != nil {
-			c.failWith(errBadResponse, "the backend sent a malformed response: "+err.Error())
-			return 0, false, false
+	for interims, seen := 0, 0; ; {
+		size := 0
+		if seen == 0 || lineEnded(w.back.B[:n], seen, x.settings.maxHead) {
+			var err error
+			limits := http1.Limits{Header: x.settings.maxHead, Fields: x.site.limits.Fields}
+			if size, err = http1.ParseResponse(w.back.B[:n], &w.res, limits); err != nil {
+				c.failWith(errBadResponse, "the backend sent a malformed response: "+err.Error())
+				return 0, false, false
+			}
 		}
+		seen = n
 		if size > 0 {
 			if w.res.Status >= 200 {
 				return n, interims > 0, true
@@ -100,7 +106,7 @@ func (c *client) finalHead(n int) (size int, interim, ok bool) {
 			if !c.forwardInterim() {
 				return 0, false, false
 			}
-			n = copy(w.back.B, w.back.B[size:n])
+			n, seen = copy(w.back.B, w.back.B[size:n]), 0
 			x.sent = wire.Now()
 			if n > 0 {
 				continue
@@ -119,6 +125,12 @@ func (c *client) finalHead(n int) (size int, interim, ok bool) {
 		}
 		n += m
 	}
+}
+
+// lineEnded reports whether an incomplete head has grown by a line end, or beyond its limit (0: none),
+// since its first seen bytes were parsed, so that a head that drips in costs a parse per line.
+func lineEnded(head []byte, seen, limit int) bool {
+	return bytes.IndexByte(head[seen:], '\n') >= 0 || limit > 0 && len(head) >= limit
 }
 
 // awaitResponse receives more of a head.
