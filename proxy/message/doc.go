@@ -8,8 +8,11 @@
 //
 // [Head.StripHopByHop] marks what must not travel further: the fixed set of RFC 9110, section
 // 7.6.1, and whatever Connection names, in all its lines. [Head.DropForwarded] marks the forwarding
-// fields of a peer that is not trusted. Fields of our own are written by the codec after that, so
-// that no peer can have them removed by naming them.
+// fields of a peer that is not trusted, and their look-alikes ([FoldsTo]). Fields of our own are
+// written by the codec after that, so that no peer can have them removed by naming them.
+//
+// What a trusted peer says of the client is read by [NextHop] (Forwarded, RFC 7239) and [ParseClient]
+// (X-Forwarded-For); [AppendHop] writes an element of Forwarded.
 //
 // A head is reused from message to message without allocating, and belongs to one goroutine.
 package message
