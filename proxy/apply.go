@@ -46,7 +46,7 @@ func (s *Server) prepare(c *config.Config) (*prepared, error) {
 	var errs []error
 	for _, name := range slices.Sorted(maps.Keys(c.Pools)) {
 		pool := c.Pools[name]
-		t, err := backendTLS(pool)
+		t, err := backendTLS(pool, s.tls[name])
 		if err != nil {
 			errs = append(errs, err)
 		}
@@ -108,7 +108,7 @@ func (s *Server) commit(c *config.Config, p *prepared) Change {
 	old := *s.pools.Load()
 	s.mu.Lock()
 	change := s.commitPools(c, p, now)
-	s.config = c
+	s.config, s.tls = c, p.tls
 	leaving := s.commitListeners(c, p, &change)
 	s.mu.Unlock()
 	s.monitor.Apply(targets(c))

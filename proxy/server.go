@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"crypto/tls"
 	"maps"
 	"slices"
 	"sync"
@@ -43,6 +44,8 @@ type Server struct {
 	mu        sync.RWMutex
 	config    *config.Config
 	listeners map[string]*listener
+
+	tls map[string]*tls.Config // of https pools; only changes look at it
 
 	// pools is replaced as a whole, because the monitor's goroutines read it.
 	pools atomic.Pointer[map[string]*exchange.Pool]

@@ -1,10 +1,12 @@
 package proxy
 
 import (
+	"bytes"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
 	"os"
+	"slices"
 
 	"weir/config"
 )
@@ -12,8 +14,9 @@ import (
 // resumable is how many TLS sessions of a pool's backends are kept to be resumed.
 const resumable = 256
 
-// backendTLS reads the files of an https pool's tls settings. It returns nil for other pools.
-func backendTLS(p *config.Pool) (*tls.Config, error) {
+// backendTLS reads the files of an https pool's tls settings. It returns nil for other pools, and
+// previous, with the sessions that it keeps, if that says the same.
+func backendTLS(p *config.Pool, previous *tls.Config) (*tls.Config, error) {
 	if p.Protocol != config.HTTPS {
 		return nil, nil
 	}
@@ -41,5 +44,18 @@ func backendTLS(p *config.Pool) (*tls.Config, error) {
 		}
 		c.Certificates = []tls.Certificate{pair}
 	}
+	if previous != nil && sameTLS(previous, c) {
+		return previous, nil
+	}
 	return c, nil
+}
+
+// sameTLS compares what backendTLS fills in. A session that was made under other settings must not be
+// resumed: nobody would ask for the certificates again.
+func sameTLS(a, b *tls.Config) bool {
+	return a.ServerName == b.ServerName && a.InsecureSkipVerify == b.InsecureSkipVerify &&
+		a.RootCAs.Equal(b.RootCAs) &&
+		slices.EqualFunc(a.Certificates, b.Certificates, func(a, b tls.Certificate) bool {
+			return slices.EqualFunc(a.Certificate, b.Certificate, bytes.Equal)
+		})
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -128,4 +129,53 @@ func TestCloseDelimitedOverTLSNeedsTheAlert(t *testing.T) {
 			t.Errorf("alert=%v: got %q %v", alert, a.body, a.err)
 		}
 	}
+}
+
+// A session with a backend outlives a reload that does not touch its settings, and no other.
+func TestBackendSessionIsResumedAfterReload(t *testing.T) {
+	cert, other := lbtest.NewCertificate(t, "127.0.0.1"), lbtest.NewCertificate(t, "127.0.0.1")
+	resumed := make(chan bool, 1)
+	o := newTLSOrigin(t, serverTLS(cert), func(s *side) {
+		if _, _, ok := s.request(); !ok {
+			return
+		}
+		resumed <- s.Conn.(*tls.Conn).ConnectionState().DidResume
+		s.send("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok")
+	})
+	ca := filepath.Join(t.TempDir(), "ca.pem")
+	trust := func(certs ...*lbtest.Certificate) {
+		t.Helper()
+		var all []byte
+		for _, c := range certs {
+			pem, err := os.ReadFile(c.CertFile)
+			if err != nil {
+				t.Fatal(err)
+			}
+			all = append(all, pem...)
+		}
+		if err := os.WriteFile(ca, all, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	trust(cert)
+	pool := fmt.Sprintf("protocol: https\ntls: { ca: %q }", ca)
+	r := start(t, site("", pool, o.Addr()))
+	ask := func(want bool, when string) {
+		t.Helper()
+		r.dial().get("/", "ok")
+		if got := <-resumed; got != want {
+			t.Errorf("%s: resumed is %v, want %v", when, got, want)
+		}
+	}
+	ask(false, "the first time")
+	ask(true, "the second time")
+	r.apply(load(t, site("", pool, o.Addr())))
+	ask(true, "after a reload of the same")
+	r.apply(load(t, site("", pool+"\ntimeouts: { backend_response: 7s }", o.Addr())))
+	ask(true, "after a change of something else")
+	trust(cert, other)
+	r.apply(load(t, site("", pool, o.Addr())))
+	ask(false, "after a change of the CA's file")
+	r.apply(load(t, site("", "protocol: https\ntls: { verify: false }", o.Addr())))
+	ask(false, "after a change of the settings")
 }

@@ -110,8 +110,8 @@ func (p *peer) dial(s *settings, hold func(*wire.Conn)) (*backendConn, error) {
 		return nil, err
 	}
 	c := &backendConn{stream: stream{wire: w}, peer: p, transport: s.transport}
-	if s.tls != nil {
-		if err := c.handshake(p.tlsConfig(s.tls), s.timeouts.TLS); err != nil {
+	if config := s.transport.tls; config != nil {
+		if err := c.handshake(p.tlsConfig(config), s.timeouts.TLS); err != nil {
 			_ = w.Close()
 			budget.Leave(1)
 			return nil, err

@@ -33,7 +33,6 @@ type settings struct {
 	onTimeout bool
 	onStatus  [3]bool // 502, 503, 504
 	budget    float64
-	tls       *tls.Config // nil: plain
 	transport *transport
 	hashesDst bool    // the algorithm looks at the destination of a flow
 	sticky    *sticky // nil: no persistence
@@ -43,11 +42,11 @@ type settings struct {
 // the configuration says the same, and connections of another one are not used again.
 type transport struct {
 	protocol config.Protocol
-	tls      config.BackendTLS
+	tls      *tls.Config // nil: plain
 }
 
 // NewPool makes the pool that c describes. tlsConfig is nil for plain HTTP; it must not be changed
-// afterwards.
+// afterwards, and is given to Apply again for as long as it says the same.
 func (e *Engine) NewPool(c *config.Pool, tlsConfig *tls.Config, offset uint64, now time.Time) *Pool {
 	p := &Pool{engine: e, stats: e.Telemetry.Pool(c.Name)}
 	s := newSettings(c, tlsConfig)
@@ -121,11 +120,10 @@ var (
 func newSettings(c *config.Pool, tlsConfig *tls.Config) *settings {
 	s := &settings{
 		timeouts:  c.Timeouts,
-		transport: &transport{c.Protocol, c.TLS},
+		transport: &transport{c.Protocol, tlsConfig},
 		maxHead:   c.Limits.MaxResponseHeader,
 		attempts:  c.Retries.Attempts,
 		budget:    c.Retries.Budget,
-		tls:       tlsConfig,
 	}
 	for _, on := range c.Retries.On {
 		s.onConnect = s.onConnect || on == config.RetryConnectFailure
