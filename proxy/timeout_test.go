@@ -368,6 +368,40 @@ func TestClientAbortInTheQueue(t *testing.T) {
 	r.wantOutcomes("client_closed 1")
 }
 
+// Nobody connects any further for a client that has left.
+func TestClientAbortWhileConnecting(t *testing.T) {
+	const get, post = "GET / HTTP/1.1\r\nHost: h\r\n\r\n", "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1000\r\n\r\nhi"
+	slow := "timeouts: { connect: 1m, backend_tls: 1m }"
+	hole, other, hang := blackHole(t), blackHole(t), lbtest.NewTCP(t, lbtest.Hang())
+	tests := []struct{ name, text, request string }{
+		{"connect", site("", slow, hole, other), get},
+		{"connect for an upload", site("", slow, hole, other), post},
+		{"handshake", site("", "protocol: https\n"+slow, hang.Addr()), get},
+	}
+	for _, tt := range tests {
+		for _, how := range []string{"FIN", "RST"} {
+			t.Run(tt.name+" "+how, func(t *testing.T) {
+				r := start(t, tt.text)
+				before := sockets()
+				c := r.dial()
+				c.send(tt.request)
+				lbtest.Eventually(t, patience, func() bool { return r.leases() == 1 })
+				if how == "RST" {
+					c.SetLinger(0)
+				}
+				began := time.Now()
+				c.Close()
+				lbtest.Eventually(t, patience, func() bool { return r.leases() == 0 && r.connections() == 0 })
+				if d := time.Since(began); d > 2*time.Second {
+					t.Errorf("the exchange ended after %v", d)
+				}
+				r.wantOutcomes("client_closed 1")
+				lbtest.Eventually(t, patience, func() bool { return hang.Open() == 0 && sockets() <= before })
+			})
+		}
+	}
+}
+
 // Stopped from outside, an exchange ends at once, wherever it waits.
 func TestStopInEveryPhase(t *testing.T) {
 	const get, post = "GET / HTTP/1.1\r\nHost: h\r\n\r\n", "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1000000000\r\n\r\n"

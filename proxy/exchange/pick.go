@@ -150,6 +150,8 @@ func (c *client) connect() error {
 		}
 	}
 	since := wire.Now()
+	watch := c.watchLate()
+	defer watch.end()
 	b, err := p.dial(x.settings, c.hold)
 	x.connect += wire.Now() - since
 	if err != nil {
