@@ -66,6 +66,7 @@ var dependencies = map[string][]string{
 	"github.com/dlclark/regexp2":              {"config", "healthcheck"},
 	"github.com/goccy/go-yaml":                {"config", "balancer/sim", "cmd/weir"},
 	"github.com/google/jsonschema-go":         {"config"},
+	"github.com/pires/go-proxyproto":          {},
 	"github.com/prometheus/client_golang":     {"telemetry"},
 	"github.com/prometheus/client_model":      {"telemetry"},
 	"github.com/prometheus/common":            {"telemetry"},

@@ -33,8 +33,11 @@ const (
 	sslHead     = 5
 )
 
-// castagnoli is the polynomial of CRC32C. Nobody writes to it.
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+// Nobody writes to these. A local array of zeroes would be allocated for crc32.Update.
+var (
+	castagnoli = crc32.MakeTable(crc32.Castagnoli) // the polynomial of CRC32C
+	zeroes     [crc32.Size]byte                    // stands for a checksum that is computed
+)
 
 // TLVs is a list of TLVs as it was on the wire. That of a [Header] is well-formed.
 type TLVs []byte
@@ -129,7 +132,6 @@ func (t TLVs) wellFormed() bool {
 
 // checksum is the CRC32C of a header. Its own bytes, at the given position, count as zeroes.
 func checksum(header []byte, at int) uint32 {
-	var zeroes [crc32.Size]byte
 	sum := crc32.Update(0, castagnoli, header[:at])
 	sum = crc32.Update(sum, castagnoli, zeroes[:])
 	return crc32.Update(sum, castagnoli, header[at+crc32.Size:])
