@@ -17,5 +17,6 @@
 // [AppendRequest] and [AppendResponse] write a head with the fields that are left, in their order
 // and case, and with fields of our own after them.
 //
-// Everything here is for one goroutine at a time and allocates nothing once buffers have grown.
+// Everything here is for one goroutine at a time and allocates nothing once buffers have grown, but
+// for an absolute target with a query and no path, to which a path is given.
 package http1

@@ -202,7 +202,8 @@ func splitAbsolute(h *message.Head, t []byte) error {
 	case len(h.Target) == 0:
 		h.Target = slash
 	case h.Target[0] == '?':
-		return ErrTarget // an empty path with a query cannot be forwarded as it came
+		// An empty path is "/". Clients hardly ever send that, so it may allocate.
+		h.Target = append([]byte{'/'}, h.Target...)
 	}
 	return nil
 }
