@@ -2,6 +2,7 @@ package test
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -40,6 +41,8 @@ type load struct {
 	clients int     // that work at the same time, a connection each
 	rate    float64 // requests per second; 0: each client sends the next when it has its answer
 	limit   int     // ends by itself after so many; 0: when stopped
+	tls     *tls.Config
+	fresh   bool // a connection for each request
 	// source gives request n its own source address and thereby its own connection.
 	source func(n int) netip.Addr
 }
@@ -132,7 +135,8 @@ type sourceKey struct{}
 
 // work sends requests on a connection of its own.
 func (tr *traffic) work() {
-	transport := &http.Transport{DialContext: tr.dial, DisableCompression: true, DisableKeepAlives: tr.load.source != nil}
+	transport := &http.Transport{DialContext: tr.dial, DisableCompression: true,
+		TLSClientConfig: tr.load.tls, DisableKeepAlives: tr.load.fresh || tr.load.source != nil}
 	defer transport.CloseIdleConnections()
 	client := &http.Client{Transport: transport, Timeout: patience, CheckRedirect: noRedirect}
 	for n := range tr.next {
