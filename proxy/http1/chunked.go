@@ -17,7 +17,8 @@ const (
 type chunkState uint8
 
 const (
-	chunkSize chunkState = iota
+	chunkSize  chunkState = iota
+	chunkSpace            // before the first extension
 	chunkExt
 	chunkSizeLF
 	chunkData
@@ -96,6 +97,9 @@ func (c *Chunked) piece(b []byte, content bool) (n int, forward bool, err error)
 	case chunkSize:
 		n, err = c.size(b)
 		return n, !content, err
+	case chunkSpace:
+		n, err = c.space(b)
+		return n, false, err
 	case chunkExt:
 		n, err = c.ext(b)
 		return n, false, err
@@ -129,6 +133,9 @@ func (c *Chunked) size(b []byte) (int, error) {
 		case ch == ';':
 			c.state, c.extension = chunkExt, 0
 			return i, nil
+		case ch == ' ' || ch == '\t':
+			c.state, c.extension = chunkSpace, 0
+			return i, nil
 		default:
 			return i, ErrChunkSize
 		}
@@ -148,6 +155,33 @@ func unhex(c byte) int {
 	return -1
 }
 
+// space consumes white space behind a size. It is there by mistake, but must be accepted before an
+// extension (BWS: RFC 9112, section 7.1.1), and only there: without one, readers differ.
+func (c *Chunked) space(b []byte) (int, error) {
+	n := 0
+	for n < len(b) && (b[n] == ' ' || b[n] == '\t') {
+		n++
+	}
+	if err := c.extend(n); err != nil || n == len(b) {
+		return n, err
+	}
+	if b[n] != ';' {
+		return 0, ErrChunkSize
+	}
+	c.state = chunkExt
+	return n, nil
+}
+
+// extend counts n more bytes of the line of a chunk.
+func (c *Chunked) extend(n int) error {
+	c.extension += n
+	c.extensions += n
+	if c.extension > maxChunkExtension || c.extensions > maxExtensions {
+		return ErrChunkExtension
+	}
+	return nil
+}
+
 // ext consumes extensions up to, and without, the CR that ends the line. What ends them is the size
 // state's business, with digits that are already there.
 func (c *Chunked) ext(b []byte) (int, error) {
@@ -156,9 +190,10 @@ func (c *Chunked) ext(b []byte) (int, error) {
 	if end < 0 {
 		n = len(b)
 	}
-	c.extension += n
-	c.extensions += n
-	if c.extension > maxChunkExtension || c.extensions > maxExtensions || !validValue(b[:n]) {
+	if err := c.extend(n); err != nil {
+		return 0, err
+	}
+	if !validValue(b[:n]) {
 		return 0, ErrChunkExtension
 	}
 	if end >= 0 {

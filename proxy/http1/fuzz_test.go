@@ -177,7 +177,8 @@ func FuzzParseResponse(f *testing.F) {
 }
 
 // FuzzChunked: how a body is cut makes no difference, what is forwarded reads the same again, and
-// net/http's reader sees the same content in what was received and in what is forwarded.
+// net/http's reader sees the same content in what was received and in what is forwarded. It refuses
+// white space before an extension, which is left out of what is forwarded.
 func FuzzChunked(f *testing.F) {
 	for _, tt := range chunkedTests {
 		if len(tt.in) < 1024 {
@@ -208,6 +209,9 @@ func FuzzChunked(f *testing.F) {
 		}
 		for _, body := range []string{string(b[:got.used]), got.out} {
 			data, err := io.ReadAll(httputil.NewChunkedReader(strings.NewReader(body)))
+			if err != nil && body != got.out && bytes.ContainsAny(b[:got.used], " \t") {
+				continue
+			}
 			if err != nil || string(data) != content.out {
 				t.Fatalf("net/http reads %q as %q, %v; we as %q", body, data, err, content.out)
 			}
