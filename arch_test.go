@@ -70,6 +70,7 @@ var dependencies = map[string][]string{
 	"github.com/prometheus/client_golang":     {"telemetry"},
 	"github.com/prometheus/client_model":      {"telemetry"},
 	"github.com/prometheus/common":            {"telemetry"},
+	"github.com/quic-go/quic-go":              {},
 	"github.com/rogpeppe/go-internal":         {},
 	"github.com/spf13/cobra":                  {"cmd/weir"},
 	"github.com/spf13/pflag":                  {"cmd/weir"},
