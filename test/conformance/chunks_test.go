@@ -1,0 +1,67 @@
+package conformance
+
+import "strings"
+
+const sizeRule = "RFC 9112, 7.1: chunk-size = 1*HEXDIG"
+
+const longExtension = 300 // bytes, above what weir takes
+
+var chunkedBodies = topic{
+	name: "Chunked bodies",
+	about: "The chunks are checked and forwarded as they are; extensions are left out, trailers pass unless they would change framing, " +
+		"routing or authentication. A body that is seen to be ill-formed after its head was forwarded leaves the backend with an unfinished request.",
+	messages: []message{
+		{name: "chunks", send: chunks("1\r\na\r\nA\r\n0123456789\r\n0\r\n\r\n"), want: forwarded, why: "RFC 9112, 7.1"},
+		{name: "content that looks like the end", send: chunks("7\r\n\r\n0\r\n\r\n\r\n0\r\n\r\n"), want: forwarded, why: "RFC 9112, 7.1"},
+		{name: "size in either case", send: chunks("a\r\n0123456789\r\n0A\r\n0123456789\r\n0\r\n\r\n"), want: forwarded, why: "RFC 9112, 7.1"},
+		{name: "size of 15 digits", send: chunks("000000000000005\r\nhello\r\n0\r\n\r\n"), want: forwarded, why: sizeRule},
+		{name: "last chunk of several zeros", send: chunks("5\r\nhello\r\n000\r\n\r\n"), want: forwarded, why: "RFC 9112, 7.1: last-chunk = 1*(\"0\")"},
+		{name: "size of 16 digits, most of them zeros", send: chunks("0000000000000005\r\nhello\r\n0\r\n\r\n"), want: refused, why: "RFC 9112, 7.1: guard against overflow; 15 digits are enough"},
+		{name: "size that wraps to 5 in 64 bits", send: chunks("10000000000000005\r\nhello\r\n0\r\n\r\n"), want: refused, why: "RFC 9112, 7.1: guard against overflow"},
+		{name: "largest size in 64 bits", send: chunks("FFFFFFFFFFFFFFFF\r\nhello\r\n0\r\n\r\n"), want: refused, why: "RFC 9112, 7.1: guard against overflow"},
+		{name: "negative size", send: chunks("-5\r\nhello\r\n0\r\n\r\n"), want: refused, why: sizeRule},
+		{name: "size with a positive sign", send: chunks("+5\r\nhello\r\n0\r\n\r\n"), want: refused, why: sizeRule},
+		{name: "size with 0x", send: chunks("0x5\r\nhello\r\n0\r\n\r\n"), want: refused, why: sizeRule},
+		{name: "size with an underscore", send: chunks("0_5\r\nhello\r\n0\r\n\r\n"), want: refused, why: sizeRule},
+		{name: "no size", send: chunks("\r\nhello\r\n0\r\n\r\n"), want: refused, why: sizeRule},
+		{name: "extension without a size", send: chunks(";a=b\r\nhello\r\n0\r\n\r\n"), want: refused, why: sizeRule},
+		{name: "size that is not hexadecimal", send: chunks("5g\r\nhello\r\n0\r\n\r\n"), want: refused, why: sizeRule},
+		{name: "space before the size", send: chunks(" 5\r\nhello\r\n0\r\n\r\n"), want: refused, why: sizeRule},
+		{name: "space behind the size", send: chunks("5 \r\nhello\r\n0\r\n\r\n"), want: refused, why: sizeRule},
+		{name: "tab behind the size", send: chunks("5\t\r\nhello\r\n0\r\n\r\n"), want: refused, why: sizeRule},
+		{name: "NUL behind the size", send: chunks("5\x00\r\nhello\r\n0\r\n\r\n"), want: refused, why: sizeRule},
+		{name: "extension", send: chunks("5;a=b;c=\"d;e\"\r\nhello\r\n0;f\r\n\r\n"), want: forwarded, saw: []string{chunks("5\r\nhello\r\n0\r\n\r\n")}, why: "RFC 9112, 7.1.1: extensions that are not known are left out"},
+		{name: "empty extension", send: chunks("5;\r\nhello\r\n0\r\n\r\n"), want: forwarded, saw: []string{chunks("5\r\nhello\r\n0\r\n\r\n")}, why: "RFC 9112, 7.1.1"},
+		{name: "space before an extension", send: chunks("5 ;a=b\r\nhello\r\n0\t \t;c\r\n\r\n"), want: forwarded, saw: []string{chunks("5\r\nhello\r\n0\r\n\r\n")}, why: "RFC 9112, 7.1.1 and RFC 9110, 5.6.3: BWS is removed"},
+		{name: "bare LF in an extension", send: chunks("5;a\nhello\r\n0\r\n\r\n"), want: refused, why: "SPEC 7: bare LF (RFC 9112, 7.1 has CRLF)"},
+		{name: "bare LF in an extension, to hide a chunk", send: chunks("2;\nxx\r\n32\r\n0\r\n\r\n" + poison), want: refused, why: "SPEC 7: bare LF (RFC 9112, 7.1 has CRLF)"},
+		{name: "bare CR in an extension", send: chunks("5;a\rb\r\nhello\r\n0\r\n\r\n"), want: refused, why: "RFC 9112, 2.2: bare CR"},
+		{name: "NUL in an extension", send: chunks("5;a\x00\r\nhello\r\n0\r\n\r\n"), want: refused, why: "RFC 9110, 5.5: control byte"},
+		{name: "long extension", send: chunks("5;" + strings.Repeat("e", longExtension) + "\r\nhello\r\n0\r\n\r\n"), want: refused, why: "RFC 9112, 7.1.1: the total length of extensions ought to be limited"},
+		{name: "many extensions", send: chunks(strings.Repeat("1;"+strings.Repeat("e", 250)+"\r\na\r\n", 80) + "0\r\n\r\n"), want: refused, saw: []string{unfinished}, why: "RFC 9112, 7.1.1: the total length of extensions ought to be limited"},
+		{name: "bare LF behind the size", send: chunks("5\nhello\r\n0\r\n\r\n"), want: refused, why: "SPEC 7: bare LF (RFC 9112, 7.1 has CRLF)"},
+		{name: "bare CR behind the size", send: chunks("5\rhello\r\n0\r\n\r\n"), want: refused, why: "RFC 9112, 2.2: bare CR"},
+		{name: "two CR behind the size", send: chunks("5\r\r\nhello\r\n0\r\n\r\n"), want: refused, why: "RFC 9112, 2.2: bare CR"},
+		{name: "data longer than the size", send: chunks("3\r\nhello\r\n0\r\n\r\n"), want: refused, why: "RFC 9112, 7.1: CRLF behind the data"},
+		{name: "data shorter than the size", send: chunks("7\r\nhello\r\n0\r\n\r\n"), want: refused, why: "RFC 9112, 7.1: CRLF behind the data"},
+		{name: "other bytes in place of the CRLF behind the data", send: chunks("5\r\nhelloXX0\r\n\r\n"), want: refused, why: "RFC 9112, 7.1: CRLF behind the data"},
+		{name: "bare LF behind the data", send: chunks("5\r\nhello\n0\r\n\r\n"), want: refused, why: "SPEC 7: bare LF (RFC 9112, 7.1 has CRLF)"},
+		{name: "bare CR behind the data", send: chunks("5\r\nhello\r0\r\n\r\n"), want: refused, why: "RFC 9112, 2.2: bare CR"},
+		{name: "no CRLF behind the last chunk", send: chunks("5\r\nhello\r\n0\r\n") + poison, want: refused, why: "RFC 9112, 7.1: CRLF ends the body; a request line is no trailer"},
+		{name: "bare LF at the end", send: chunks("0\r\n\n"), want: refused, why: "SPEC 7: bare LF (RFC 9112, 7.1 has CRLF)"},
+		{name: "bare CR at the end", send: chunks("0\r\n\r") + poison, want: refused, why: "RFC 9112, 2.2: bare CR"},
+		{name: "end by LF alone", send: chunks("0\n\n"), want: refused, why: "SPEC 7: bare LF (RFC 9112, 7.1 has CRLF)"},
+		{name: "no last chunk, then silence", send: chunks("5\r\nhello\r\n"), alone: true, slow: true, want: "408, closed", saw: []string{chunks("5\r\nhello\r\n") + unfinished}, why: "RFC 9112, 8: no zero-sized chunk, not whole; SPEC 10"},
+		{name: "no last chunk, then the end", send: chunks("5\r\nhello\r\n"), alone: true, fin: true, want: noAnswer, saw: []string{chunks("5\r\nhello\r\n") + unfinished}, why: "RFC 9112, 8: no zero-sized chunk, not whole"},
+		{name: "no final CRLF, then silence", send: chunks("5\r\nhello\r\n0\r\n"), alone: true, slow: true, want: "408, closed", saw: []string{chunks("5\r\nhello\r\n0\r\n") + unfinished}, why: "RFC 9112, 7.1: CRLF ends the body; SPEC 10"},
+		{name: "fault after the head was forwarded", send: chunks(""), then: "5\r\nhelloXX" + hidden, until: headArrived, want: refused, saw: []string{unfinished}, why: "RFC 9112, 7.1: CRLF behind the data"},
+		{name: "trailer", send: chunks("0\r\nX-Sum: 1\r\nx-other:2\r\n\r\n"), want: forwarded, why: "RFC 9110, 6.5: trailers are forwarded"},
+		{name: "announced trailer", send: post("Trailer: X-Sum\r\nTransfer-Encoding: chunked\r\n", "0\r\nX-Sum: 1\r\n\r\n"), want: forwarded, why: "RFC 9110, 6.6.2"},
+		{name: "trailer that frames or routes", send: chunks("0\r\nContent-Length: 5\r\nX: y\r\nHost: b.example\r\nTransfer-Encoding: chunked\r\nAuthorization: z\r\n\r\n"), want: forwarded, saw: []string{chunks("0\r\nX: y\r\n\r\n")}, why: "RFC 9110, 6.5.1: such trailers are left out"},
+		{name: "trailer with a space before the colon", send: chunks("0\r\nX : y\r\n\r\n"), want: refused, why: "RFC 9112, 5.1 and 7.1.2"},
+		{name: "folded trailer", send: chunks("0\r\nX: y\r\n z\r\n\r\n"), want: refused, why: "RFC 9112, 5.2 and 7.1.2"},
+		{name: "bare LF in a trailer", send: chunks("0\r\nX: y\nZ: z\r\n\r\n"), want: refused, why: "SPEC 7: bare LF"},
+		{name: "NUL in a trailer", send: chunks("0\r\nX: \x00\r\n\r\n"), want: refused, why: "RFC 9110, 5.5"},
+		{name: "trailer of 16 KiB", send: chunks("0\r\nX: " + strings.Repeat("y", 16<<10) + "\r\n\r\n"), want: refused, saw: []string{unfinished}, why: "RFC 9110, 5.4: a server may limit fields"},
+	},
+}

@@ -1,0 +1,113 @@
+package conformance
+
+import (
+	"slices"
+	"strings"
+	"testing"
+)
+
+// TestConformance sends every message through weir and holds what comes of it against the table.
+func TestConformance(t *testing.T) {
+	seen := observe(t, all(t), startWeir)
+	for _, topic := range table() {
+		t.Run(topic.name, func(t *testing.T) {
+			for _, m := range topic.messages {
+				t.Run(m.name, func(t *testing.T) { judge(t, seen[m.name]) })
+			}
+		})
+	}
+}
+
+// judge holds an observation of weir against the outcome that its message states, and against what
+// holds for all messages.
+func judge(t *testing.T, s *observation) {
+	t.Helper()
+	m := s.m
+	if got := s.summary(); got != m.want {
+		t.Errorf("outcome: got %q, want %q; the client got %s", got, m.want, quoted(s.got.raw))
+	}
+	if fault := s.fault(); fault != "" {
+		t.Error(fault)
+	}
+	if got := s.saw(t); !slices.Equal(got, m.saw) && !m.isBeginning(got) {
+		t.Errorf("the origin saw\n  %s\nwant\n  %s", quotedAll(got), quotedAll(m.saw))
+	}
+	s.judgeResponses(t)
+	if want := m.tunnel(); s.tunnelled != want {
+		t.Errorf("the tunnel carried %q to the origin, want %q", s.tunnelled, want)
+	}
+}
+
+// isBeginning tells of a request that may have been seen in part, and has been.
+func (m *message) isBeginning(got []string) bool {
+	if !slices.Equal(m.saw, []string{unfinished}) || len(got) > 1 {
+		return false
+	}
+	return len(got) == 0 || strings.HasSuffix(got[0], unfinished)
+}
+
+// tunnel is what the origin has to get after its 101.
+func (m *message) tunnel() string {
+	if !strings.HasPrefix(m.reply, "HTTP/1.1 101") || m.want != passedLast {
+		return ""
+	}
+	return strings.TrimPrefix(m.send, m.saw[0]) + m.then
+}
+
+// saw lists the requests of the message as the origin saw them, without the fields that weir adds.
+func (s *observation) saw(t *testing.T) (list []string) {
+	t.Helper()
+	for _, a := range s.requests() {
+		head, body, whole := strings.Cut(a.raw, "\r\n\r\n")
+		if whole {
+			rest, clean := without(head+"\r\n", "X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "Forwarded", "X-Real-IP")
+			if !clean || !strings.Contains(head, "\r\nX-Forwarded-For: 127.0.0.1\r\nX-Forwarded-Proto: http\r\n") {
+				t.Errorf("forwarding fields: %s", quoted(head))
+			}
+			head = rest + "\r\n" + body
+		}
+		if !a.whole {
+			head += unfinished
+		}
+		list = append(list, head)
+	}
+	return list
+}
+
+// judgeResponses wants the origin's replies byte for byte, and responses of weir's own in good order.
+func (s *observation) judgeResponses(t *testing.T) {
+	t.Helper()
+	list, behindServed := s.responses()
+	var fromOrigin strings.Builder
+	for i, r := range list {
+		if r.field("x-origin") != "" {
+			fromOrigin.WriteString(r.raw)
+			continue
+		}
+		if !r.whole {
+			continue
+		}
+		last := i == len(list)-1 && !behindServed
+		if closes := strings.EqualFold(r.field("connection"), "close"); closes != last {
+			t.Errorf("Connection: close is %v in response %d of %d, /behind was served: %v", closes, i+1, len(list), behindServed)
+		}
+		if last && s.got.reset {
+			t.Error("the connection was reset, so that the response can be lost")
+		}
+	}
+	want := s.m.got
+	if want == "" {
+		want = s.m.reply
+	}
+	if strings.Contains(s.m.want, "passed") && fromOrigin.String() != want {
+		t.Errorf("the client got\n  %s\nwant\n  %s", quoted(fromOrigin.String()), quoted(want))
+	}
+}
+
+func quotedAll(list []string) string {
+	var b strings.Builder
+	for _, s := range list {
+		b.WriteString("`" + quoted(s) + "` ")
+	}
+	return b.String()
+}
