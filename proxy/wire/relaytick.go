@@ -1,0 +1,102 @@
+package wire
+
+import (
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// idleTicks is in how many steps an idle time is measured. Each compares the bytes that have moved
+	// with those of the one before, so that moving them takes neither a clock nor a timer.
+	idleTicks = 16
+	// slowTick is for a relay that may be idle for ever: it still wants to know of a lost side.
+	slowTick = 30 * time.Second
+)
+
+// startTicking begins to measure the idle time.
+func (r *Relay) startTicking() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.since = Now()
+	r.ticker = time.AfterFunc(tickOf(r.bound()), r.tick)
+}
+
+// tickHalf begins to measure anew, after one side has ended. mu must be held.
+func (r *Relay) tickHalf() {
+	r.since, r.moved = Now(), r.count()
+	r.ticker.Reset(tickOf(r.bound()))
+}
+
+// tick looks whether anything has moved since the last time.
+func (r *Relay) tick() {
+	e, over := r.look()
+	if over {
+		r.end(e)
+	}
+}
+
+func (r *Relay) look() (e Ending, over bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.over {
+		return Ending{}, false
+	}
+	now, moved, bound := Now(), r.count(), r.bound()
+	if moved != r.moved {
+		r.moved, r.since = moved, now
+	} else if side, lost := r.lost(); lost {
+		return Ending{CauseBroken, side, syscall.ECONNRESET}, true
+	}
+	if bound > 0 && now-r.since >= int64(bound) {
+		if r.halved() {
+			return Ending{Cause: CauseHalfIdle, Side: r.fate.Side}, true
+		}
+		return Ending{Cause: CauseIdle}, true
+	}
+	r.ticker.Reset(tickOf(bound))
+	return Ending{}, false
+}
+
+// lost finds a side that has been reset while nobody reads from it, because the other side does not
+// take what it has sent. mu must be held.
+func (r *Relay) lost() (Side, bool) {
+	for s, c := range r.conns {
+		if !r.ended[s] && c.hungUp() {
+			return Side(s), true
+		}
+	}
+	return 0, false
+}
+
+// bound is how long nothing may move; 0: for ever. mu must be held.
+func (r *Relay) bound() time.Duration {
+	if r.halved() && r.options.HalfClose > 0 {
+		return r.options.HalfClose
+	}
+	return r.options.Idle
+}
+
+// halved reports whether a side has ended. mu must be held.
+func (r *Relay) halved() bool { return r.ended[Client] || r.ended[Backend] }
+
+func (r *Relay) count() uint64 { return r.ways[Client].moved.Load() + r.ways[Backend].moved.Load() }
+
+func tickOf(bound time.Duration) time.Duration {
+	if bound <= 0 {
+		return slowTick
+	}
+	return max(bound/idleTicks, time.Millisecond)
+}
+
+// hungUp reports whether the connection is over in both directions: reset, or failed.
+func (c *Conn) hungUp() bool {
+	over := false
+	_ = c.raw.Control(func(fd uintptr) {
+		p := []unix.PollFd{{Fd: int32(fd)}} // an error and a hang-up are always reported
+		n, err := unix.Poll(p, 0)
+		over = err == nil && n > 0
+	})
+	return over
+}

@@ -1,0 +1,114 @@
+package wire
+
+import (
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// smallSplice is a transfer that had better been copied, and copyAfter how many of them in a row
+	// end a large one.
+	smallSplice = SmallSize / 2
+	copyAfter   = 4
+)
+
+// bulk reports whether the next bytes go through a pipe, and gets one.
+func (w *way) bulk() bool {
+	if w.pipe != nil {
+		return true
+	}
+	if w.full < bulkAfter || w.pipes == nil {
+		return false
+	}
+	if w.pipe = w.pipes.get(); w.pipe == nil {
+		return false
+	}
+	if w.buffer != nil {
+		w.buffer.Put()
+		w.buffer = nil
+	}
+	return true
+}
+
+// copying goes back to buffers.
+func (w *way) copying() {
+	w.full, w.short = 0, 0
+	w.pipes.put(w.pipe)
+	w.pipe = nil
+}
+
+// splice moves once through the pipe, which is empty before and after, so that EAGAIN says that
+// nothing has come.
+func (w *way) splice(fd uintptr) (int, syscall.Errno) {
+	n, e := splice(int(fd), w.pipe.in, pipeSize)
+	switch {
+	case e == syscall.EINVAL:
+		w.pipes = nil // not a socket that can be spliced from
+		fallthrough
+	case e == 0 && n == 0:
+		// The end of the stream, or an urgent byte: only a receive tells.
+		w.copying()
+		return w.copy(fd)
+	case e != 0:
+		return 0, e
+	}
+	w.pipe.held = n
+	if err := w.empty(); err != nil {
+		w.err, w.sending = err, true
+		return n, 0
+	}
+	if n >= smallSplice {
+		w.short = 0
+	} else if w.short++; w.short >= copyAfter {
+		w.copying()
+	}
+	return n, 0
+}
+
+// empty sends what the pipe holds.
+func (w *way) empty() error {
+	if w.pour(w.to.fd) {
+		return w.err
+	}
+	if w.onRoom == nil {
+		w.onRoom = w.pour
+	}
+	if err := waited(w.to.raw.Write(w.onRoom)); err != nil {
+		return err
+	}
+	return w.err
+}
+
+// pour sends until the pipe is empty, which it reports, or there is no room. A failure is in err.
+func (w *way) pour(fd uintptr) bool {
+	for w.pipe.held > 0 {
+		n, e := splice(w.pipe.out, int(fd), w.pipe.held)
+		switch {
+		case e == syscall.EAGAIN:
+			return false
+		case e != 0:
+			w.err = os.NewSyscallError("splice", e)
+			return true
+		}
+		w.pipe.held -= n
+		w.count(n)
+	}
+	return true
+}
+
+// splice moves at most n bytes between a socket and a pipe. The call may take as long as copying a
+// megabyte does, so unlike Recv and Send it tells the scheduler.
+func splice(from, to, n int) (int, syscall.Errno) {
+	for {
+		moved, err := unix.Splice(from, nil, to, nil, n, unix.SPLICE_F_NONBLOCK|unix.SPLICE_F_MOVE)
+		switch err {
+		case nil:
+			return int(moved), 0
+		case unix.EINTR:
+			continue
+		}
+		return 0, err.(syscall.Errno)
+	}
+}
