@@ -391,6 +391,42 @@ func TestHalfClosedUpload(t *testing.T) {
 	}
 }
 
+// A client that has closed its half cannot be told apart from one that has left until something is
+// sent to it. It is answered if the backend is quick.
+func TestHalfClosedRequest(t *testing.T) {
+	o := newOrigin(t, func(s *side) {
+		for {
+			head, ok := s.head()
+			if strings.HasPrefix(head, "GET /slow ") {
+				io.Copy(io.Discard, s)
+			}
+			if !ok || !s.send(ok200) {
+				return
+			}
+		}
+	})
+	ask := func(t *testing.T, path string) (*rig, *client) {
+		r := start(t, site("", "", o.Addr()))
+		c := r.dial()
+		c.send("GET " + path + " HTTP/1.1\r\nHost: h\r\n\r\n")
+		if err := c.CloseWrite(); err != nil {
+			t.Fatal(err)
+		}
+		return r, c
+	}
+	t.Run("quick", func(t *testing.T) {
+		r, c := ask(t, "/")
+		c.want("GET", 200, "ok")
+		c.wantEnd()
+		r.wantOutcomes("ok 1")
+	})
+	t.Run("slow", func(t *testing.T) {
+		r, c := ask(t, "/slow")
+		c.wantCut()
+		r.wantOutcomes("client_closed 1")
+	})
+}
+
 // A response that comes a moment before the end of its request costs nobody the connection. The moment
 // is short, and whoever shares a machine with others may miss it: many do not.
 func TestUploadThatEndsJustAfterItsResponse(t *testing.T) {
