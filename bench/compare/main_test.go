@@ -38,8 +38,8 @@ func TestRun(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var r contest.Report
-	if err := json.Unmarshal(b, &r); err != nil || len(r.Turns) != 1 || r.Turns[0].Requests == 0 {
+	var r []contest.Report
+	if err := json.Unmarshal(b, &r); err != nil || len(r) != 1 || len(r[0].Turns) != 1 || r[0].Turns[0].Requests == 0 {
 		t.Errorf("got %+v, %v from %s", r, err, b)
 	}
 }
@@ -54,6 +54,8 @@ func TestRunForms(t *testing.T) {
 		{"-help", 0, "", "-contestants"},
 		{"--nonsense", exitUsage, "", "nonsense"},
 		{"now", exitUsage, "", `unexpected argument "now"`},
+		{"--scenario x", exitUsage, "", `there is no scenario "x": choose from http1-keepalive`},
+		{"--contestants floor --rounds 1 --duration 300ms --scenario tcp-rr,udp-rr,tcp-connect", exitFailed, "tcp-connect, per request", "udp-rr: no contestant takes part"},
 		{"--contestants caddy", exitFailed, "", `there is no contestant "caddy"`},
 		{"--contestants floor --rounds 1 --duration 300ms --markdown", 0, "|---|", "turn 1"},
 		{"--contestants floor --rounds 1 --duration 300ms --json -", 0, `"scenario": "http1-keepalive"`, "turn 1"},

@@ -32,16 +32,20 @@ func Child(args []string) (asked bool, err error) {
 	return false, nil
 }
 
-// childOrigin: the number of ports.
+// childOrigin: the scenario, the number of ports.
 func childOrigin(args []string) error {
-	if len(args) != 1 {
-		return fmt.Errorf("%s: want the number of ports", originVerb)
+	if len(args) != 2 {
+		return fmt.Errorf("%s: want a scenario and the number of ports", originVerb)
 	}
-	n, err := strconv.Atoi(args[0])
+	s, err := scenario(args[0])
+	if err != nil {
+		return fmt.Errorf("%s: %w", originVerb, err)
+	}
+	n, err := strconv.Atoi(args[1])
 	if err != nil || n < 1 {
-		return fmt.Errorf("%s: %q is not a number of ports", originVerb, args[0])
+		return fmt.Errorf("%s: %q is not a number of ports", originVerb, args[1])
 	}
-	return serveOrigin(n, os.Stdout)
+	return serveOrigin(s, n, os.Stdout)
 }
 
 // childFloor: the address to listen on, the number of connections to open, the backends.

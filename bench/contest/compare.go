@@ -8,19 +8,20 @@ import (
 	"io"
 	"net/netip"
 	"os"
+	"os/exec"
 	"path/filepath"
-	"slices"
+	"strings"
 	"time"
 )
 
 // Options say what to compare and for how long. The zero value of a field means its default.
 type Options struct {
-	Scenario    string        // default http1-keepalive
+	Scenario    string        // a name out of Scenarios, default http1-keepalive
 	Contestants []string      // names; default: all that are there
 	Rounds      int           // 1…1000, default 3
 	Warmup      time.Duration // of each turn, default 500ms
 	Duration    time.Duration // of each turn's window, default 3s, at least 10ms
-	Connections int           // of clients, 1…10,000, default 64
+	Connections int           // of clients, 1…10,000, default that of the scenario
 	Backends    int           // ports of the origin, 1…100, default 4
 	Rate        float64       // requests per second, open loop; 0: closed loop
 
@@ -34,11 +35,15 @@ func (o Options) resolved() (Options, Scenario, error) {
 	setDefault(&o.Rounds, 3)
 	setDefault(&o.Warmup, 500*time.Millisecond)
 	setDefault(&o.Duration, 3*time.Second)
-	setDefault(&o.Connections, 64)
+	s, unknown := scenario(o.Scenario)
+	setDefault(&o.Connections, s.Connections)
 	setDefault(&o.Backends, 4)
 	setDefault(&o.Weir, filepath.Join("bin", "weir"))
 	if o.Progress == nil {
 		o.Progress = func(string) {}
+	}
+	if unknown != nil {
+		return o, s, unknown
 	}
 	var errs []error
 	if o.Self == "" {
@@ -62,12 +67,7 @@ func (o Options) resolved() (Options, Scenario, error) {
 	if o.Duration < 10*time.Millisecond || o.Warmup < 0 {
 		errs = append(errs, fmt.Errorf("duration %v, warm-up %v: want at least 10ms and 0s", o.Duration, o.Warmup))
 	}
-	i := slices.IndexFunc(Scenarios(), func(s Scenario) bool { return s.Name == o.Scenario })
-	if i < 0 {
-		errs = append(errs, fmt.Errorf("there is no scenario %q", o.Scenario))
-		return o, Scenario{}, errors.Join(errs...)
-	}
-	return o, Scenarios()[i], errors.Join(errs...)
+	return o, s, errors.Join(errs...)
 }
 
 func setDefault[T comparable](v *T, value T) {
@@ -88,34 +88,41 @@ func Compare(ctx context.Context, o Options) (Report, error) {
 	if err != nil {
 		return Report{}, err
 	}
-	entrants, absent, err := find(ctx, o)
+	entrants, absent, err := find(ctx, o, scenario)
 	if err != nil {
 		return Report{}, err
-	}
-	if len(entrants) == 0 {
-		return Report{}, errors.New("no contestant is there")
 	}
 	a, err := newArena(ctx, o, scenario)
 	if err != nil {
 		return Report{}, err
 	}
-	turns, err := a.rounds(ctx, entrants)
+	entrants, refused, err := a.judgeFiles(ctx, entrants)
+	absent = append(absent, refused...)
+	if err == nil && len(entrants) == 0 {
+		err = fmt.Errorf("no contestant takes part: %v", absent)
+	}
+	var turns []Turn
+	if err == nil {
+		turns, err = a.rounds(ctx, entrants)
+	}
 	if err := errors.Join(err, a.close()); err != nil {
 		return Report{}, err
 	}
 	return newReport(a, entrants, absent, turns), nil
 }
 
-// arena is what all turns share: the CPUs, the origin, a folder.
+// arena is what all turns share: the CPUs, the origin, a folder with the certificate.
 type arena struct {
-	options  Options
-	scenario Scenario
-	proxyCPU int
-	loadCPUs []int
-	dir      string
-	origin   *process
-	backends []netip.AddrPort
-	undo     func() error // of the pinning
+	options     Options
+	scenario    Scenario
+	proxyCPU    int
+	loadCPUs    []int
+	dir         string
+	certificate []byte // DER; nil: the scenario has no TLS
+	origin      *process
+	stats       netip.AddrPort // of the origin
+	backends    []netip.AddrPort
+	undo        func() error // of the pinning
 }
 
 func newArena(ctx context.Context, o Options, s Scenario) (*arena, error) {
@@ -131,13 +138,18 @@ func newArena(ctx context.Context, o Options, s Scenario) (*arena, error) {
 	if a.dir, err = os.MkdirTemp("", "weir-bench-"); err != nil {
 		return nil, errors.Join(err, a.close())
 	}
+	if s.TLS {
+		if a.certificate, err = writeCertificate(a.dir); err != nil {
+			return nil, errors.Join(err, a.close())
+		}
+	}
 	if err := a.startOrigin(ctx); err != nil {
 		return nil, errors.Join(err, a.close())
 	}
 	return a, nil
 }
 
-// startOrigin starts the web server and learns its addresses.
+// startOrigin starts the server and learns its addresses.
 func (a *arena) startOrigin(ctx context.Context) error {
 	r, w, err := os.Pipe()
 	if err != nil {
@@ -146,7 +158,7 @@ func (a *arena) startOrigin(ctx context.Context) error {
 	defer r.Close()
 	a.origin, err = start("origin", command{
 		path: a.options.Self,
-		args: []string{originVerb, fmt.Sprint(a.options.Backends)},
+		args: []string{originVerb, a.scenario.Name, fmt.Sprint(a.options.Backends)},
 		out:  w,
 		cpus: a.loadCPUs,
 	})
@@ -158,13 +170,58 @@ func (a *arena) startOrigin(ctx context.Context) error {
 	if err := r.SetReadDeadline(time.Now().Add(startPatience)); err != nil {
 		return err
 	}
-	if err := json.NewDecoder(io.LimitReader(r, 1<<16)).Decode(&a.backends); err != nil {
+	var told originAddrs
+	if err := json.NewDecoder(io.LimitReader(r, 1<<16)).Decode(&told); err != nil {
 		return fmt.Errorf("origin does not tell its addresses: %w", err)
 	}
-	if len(a.backends) != a.options.Backends {
-		return fmt.Errorf("origin told %d addresses, want %d", len(a.backends), a.options.Backends)
+	if len(told.Backends) != a.options.Backends {
+		return fmt.Errorf("origin told %d addresses, want %d", len(told.Backends), a.options.Backends)
+	}
+	if a.stats, err = netip.ParseAddrPort(told.Stats); err != nil {
+		return fmt.Errorf("origin: %w", err)
+	}
+	for _, text := range told.Backends {
+		addr, err := netip.ParseAddrPort(text)
+		if err != nil {
+			return fmt.Errorf("origin: %w", err)
+		}
+		a.backends = append(a.backends, addr)
 	}
 	return nil
+}
+
+// notYet is how weir says that it does not have a feature that its configuration can ask for.
+const notYet = "is not supported by this version"
+
+// judgeFiles has those contestants judge their configuration that can. What it asks for and this
+// version does not have is a reason to leave one out; any other fault is an error.
+func (a *arena) judgeFiles(ctx context.Context, entrants []entrant) (able []entrant, refused []Absence, err error) {
+	for _, e := range entrants {
+		p, err := a.plan(e)
+		if err != nil {
+			return nil, nil, err
+		}
+		s := e.prepare(p)
+		if s.check == nil {
+			able = append(able, e)
+			continue
+		}
+		if err := s.write(p.dir); err != nil {
+			return nil, nil, err
+		}
+		checking, cancel := context.WithTimeout(ctx, startPatience)
+		out, err := exec.CommandContext(checking, e.path, s.check...).CombinedOutput()
+		cancel()
+		switch {
+		case err == nil:
+			able = append(able, e)
+		case strings.Contains(string(out), notYet):
+			refused = append(refused, Absence{e.name, fmt.Sprintf("%s %s says: %s", e.name, s.check[0], firstLine(string(out)))})
+		default:
+			return nil, nil, fmt.Errorf("%s %s: %w: %s", e.name, s.check[0], err, out)
+		}
+	}
+	return able, refused, nil
 }
 
 // rounds runs all turns.

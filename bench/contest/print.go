@@ -10,6 +10,25 @@ import (
 // table is a heading row and rows of as many cells.
 type table [][]string
 
+// text prints a table for a terminal.
+func (t table) text(w io.Writer) error {
+	tw := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
+	for _, row := range t {
+		fmt.Fprintln(tw, strings.TrimRight(strings.Join(row, "\t"), "\t"))
+	}
+	return tw.Flush()
+}
+
+// markdown prints a table for a page.
+func (t table) markdown(w io.Writer) {
+	for i, row := range t {
+		fmt.Fprintf(w, "| %s |\n", strings.Join(row, " | "))
+		if i == 0 {
+			fmt.Fprintf(w, "|%s\n", strings.Repeat("---|", len(row)))
+		}
+	}
+}
+
 // WriteText prints the report for a terminal.
 func (r Report) WriteText(w io.Writer) error {
 	var b strings.Builder
@@ -21,11 +40,7 @@ func (r Report) WriteText(w io.Writer) error {
 			continue
 		}
 		fmt.Fprintln(&b)
-		tw := tabwriter.NewWriter(&b, 0, 0, 3, ' ', 0)
-		for _, row := range t {
-			fmt.Fprintln(tw, strings.Join(row, "\t"))
-		}
-		if err := tw.Flush(); err != nil {
+		if err := t.text(&b); err != nil {
 			return err
 		}
 	}
@@ -50,12 +65,7 @@ func (r Report) WriteMarkdown(w io.Writer) error {
 			continue
 		}
 		fmt.Fprintln(&b)
-		for i, row := range t {
-			fmt.Fprintf(&b, "| %s |\n", strings.Join(row, " | "))
-			if i == 0 {
-				fmt.Fprintf(&b, "|%s\n", strings.Repeat("---|", len(row)))
-			}
-		}
+		t.markdown(&b)
 	}
 	if rest := r.remarks(); len(rest) > 0 {
 		fmt.Fprintln(&b)
@@ -101,13 +111,13 @@ func (r Report) facts() []string {
 }
 
 func (r Report) standingsTable() table {
-	t := table{{"", "CPU µs/request", "user", "requests/s", "p50 µs", "p99 µs", "p99.9 µs", "max ms", "RSS MiB", "proxy CPU", "load CPU"}}
+	t := table{{"", "CPU µs/" + r.Unit, "user", r.perSecond(), "p50 µs", "p99 µs", "p99.9 µs", "max ms", "RSS MiB", "proxy CPU", "load CPU"}}
 	for _, s := range r.Standings {
 		t = append(t, []string{
 			s.Name,
 			ranged("%.2f", s.CPU),
 			fmt.Sprintf("%.0f %%", 100*s.UserShare.Median),
-			fmt.Sprintf("%.0f", s.Rate.Median),
+			fmt.Sprintf("%.0f", s.Rate.Median*r.PerExchange),
 			fmt.Sprintf("%.0f", s.P50.Median),
 			ranged("%.0f", s.P99),
 			fmt.Sprintf("%.0f", s.P999.Median),
@@ -120,8 +130,16 @@ func (r Report) standingsTable() table {
 	return t
 }
 
+// perSecond heads the column of throughput.
+func (r Report) perSecond() string {
+	if r.Unit == "MiB" {
+		return "MiB/s"
+	}
+	return r.Unit + "s/s"
+}
+
 func (r Report) ratiosTable() table {
-	t := table{{"ratio", "of", "median", "range", ""}}
+	t := table{{"ratio", "of", "median", "range", "", "promised"}}
 	for _, m := range r.measures() {
 		for _, ratio := range r.Ratios {
 			if ratio.Measure != m {
@@ -129,14 +147,27 @@ func (r Report) ratiosTable() table {
 			}
 			t = append(t, []string{
 				ratio.pair(),
-				string(m),
+				m.words(r.Unit),
 				fmt.Sprintf("%.3f", ratio.Median),
 				fmt.Sprintf("%.3f–%.3f", ratio.Min, ratio.Max),
 				ratio.verdict(),
+				ratio.promise(),
 			})
 		}
 	}
 	return t
+}
+
+// promise prints what was promised of a ratio, and whether it holds.
+func (r Ratio) promise() string {
+	if r.Must == 0 {
+		return ""
+	}
+	text := fmt.Sprintf("%.2f", r.Must)
+	if r.Aim > 0 {
+		text += fmt.Sprintf(", aim %.2f", r.Aim)
+	}
+	return text + ": " + r.promised()
 }
 
 // remarks are the notes, as sentences to print.

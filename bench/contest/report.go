@@ -11,6 +11,9 @@ import (
 type Report struct {
 	Scenario    string     `json:"scenario"`
 	Summary     string     `json:"summary"`
+	Unit        string     `json:"unit"` // what CPU time is divided by: request or MiB
+	PerExchange float64    `json:"units_per_exchange"`
+	Reconnects  bool       `json:"reconnects"` // backend connections are not kept alive
 	Machine     Machine    `json:"machine"`
 	Rounds      int        `json:"rounds"`
 	Warmup      string     `json:"warmup"`
@@ -29,7 +32,7 @@ type Report struct {
 type Standing struct {
 	Name      string `json:"name"`
 	Version   string `json:"version"`
-	CPU       Spread `json:"cpu_us_per_request"`
+	CPU       Spread `json:"cpu_us_per_unit"`
 	UserShare Spread `json:"user_share"`
 	Rate      Spread `json:"requests_per_second"`
 	P50       Spread `json:"p50_us"`
@@ -46,6 +49,9 @@ func newReport(a *arena, entrants []entrant, absent []Absence, turns []Turn) Rep
 	r := Report{
 		Scenario:    a.scenario.Name,
 		Summary:     a.scenario.Summary,
+		Unit:        a.scenario.Unit(),
+		PerExchange: a.scenario.perExchange(),
+		Reconnects:  a.scenario.Fresh && a.scenario.Protocol != HTTP,
 		Machine:     describe(a.proxyCPU, a.loadCPUs),
 		Rounds:      o.Rounds,
 		Warmup:      o.Warmup.String(),
@@ -64,6 +70,7 @@ func newReport(a *arena, entrants []entrant, absent []Absence, turns []Turn) Rep
 		measures = append(measures, P50, P99)
 	}
 	r.Ratios = ratios(turns, measures)
+	promise(r.Ratios, a.scenario.Targets)
 	r.Notes = notes(r)
 	return r
 }
@@ -121,7 +128,7 @@ func notes(r Report) []string {
 		if due := t.Offered * t.Seconds; due-float64(t.Requests) > missedShare*due+1 {
 			add(at+"%.0f requests/s were offered and %.0f answered: latency includes the queue before the proxy", t.Offered, t.Rate)
 		}
-		if float64(t.BackendConns) > churn*float64(t.Requests)+float64(2*r.Connections) {
+		if !r.Reconnects && float64(t.BackendConns) > churn*float64(t.Requests)+float64(2*r.Connections) {
 			add(at+"%d backend connections for %d requests: they were not kept alive", t.BackendConns, t.Requests)
 		}
 	}
@@ -146,8 +153,8 @@ func unsaturated(r Report) string {
 	if busy {
 		limit = "generator and origin were at their limit, not the proxy"
 	}
-	return fmt.Sprintf("%s (load of the proxy CPU: %s): requests/s and latency say little; CPU per request is the measure",
-		limit, strings.Join(loads, ", "))
+	return fmt.Sprintf("%s (load of the proxy CPU: %s): requests/s and latency say little; %s is the measure",
+		limit, strings.Join(loads, ", "), CPU.words(r.Unit))
 }
 
 // noise says how much of the proxy CPU others took; empty: little.
@@ -177,6 +184,22 @@ func (r Ratio) verdict() string {
 		return fmt.Sprintf("%.0f %% less", 100*(1-r.Median))
 	}
 	return fmt.Sprintf("%.0f %% more", 100*(r.Median-1))
+}
+
+// promised puts into words how a ratio stands to what was promised; empty: nothing was. A range that
+// includes the promise is told as such: neither kept nor broken.
+func (r Ratio) promised() string {
+	switch {
+	case r.Must == 0:
+		return ""
+	case r.Aim > 0 && r.Max <= r.Aim:
+		return "aim reached"
+	case r.Max <= r.Must:
+		return "reached"
+	case r.Min > r.Must:
+		return "missed"
+	}
+	return "within its range"
 }
 
 // pair names the two sides of a ratio.

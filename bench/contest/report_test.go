@@ -22,7 +22,7 @@ func sampleReport() Report {
 		}
 	}
 	r := Report{
-		Scenario: "http1-keepalive", Summary: "small things",
+		Scenario: "http1-keepalive", Summary: "small things", Unit: "request", PerExchange: 1,
 		Machine: Machine{CPU: "Fast CPU", CPUs: 2, Virtual: true, Kernel: "Linux 6.1", Governor: "performance", MemoryMiB: 4096, Go: "go1.26", Commit: "abc", ProxyCPUs: "1", LoadCPUs: "0"},
 		Rounds:  3, Warmup: "500ms", Duration: "3s", Connections: 64, Backends: 4,
 		Absent: []Absence{{Nginx, "not found; install it with: make bench-deps"}},
@@ -32,6 +32,7 @@ func sampleReport() Report {
 		r.Standings = append(r.Standings, standing(entrant{contestant: contestant{name: name}, version: "1.0"}, turns))
 	}
 	r.Ratios = ratios(turns, []Measure{CPU, P99})
+	promise(r.Ratios, []Target{{To: []string{Haproxy}, Must: 0.9, Aim: 0.85}, {To: []string{Floor}, Must: 1.1}})
 	r.Notes = notes(r)
 	return r
 }
@@ -48,6 +49,18 @@ func TestWrite(t *testing.T) {
 	}
 	golden(t, "report.txt", text.String())
 	golden(t, "report.md", markdown.String())
+}
+
+func TestWriteSummary(t *testing.T) {
+	bulk := sampleReport()
+	bulk.Scenario, bulk.Unit, bulk.Ratios = "bulk", "MiB", nil
+	for name, markdown := range map[string]bool{"summary.txt": false, "summary.md": true} {
+		var b strings.Builder
+		if err := WriteSummary(&b, []Report{sampleReport(), bulk}, markdown); err != nil {
+			t.Fatal(err)
+		}
+		golden(t, name, b.String())
+	}
 }
 
 func TestNotes(t *testing.T) {
@@ -67,6 +80,7 @@ func TestNotes(t *testing.T) {
 		{"too slow for the rate", func(r *Report) { r.Turns[1].Offered = 40_000 }, "round 1, haproxy: 40000 requests/s were offered and 30000 answered"},
 		{"fast enough", func(r *Report) { r.Turns[1].Offered = 30_100 }, ""},
 		{"backends not kept alive", func(r *Report) { r.Turns[0].BackendConns = 5000 }, "round 1, weir: 5000 backend connections for 90000 requests: they were not kept alive"},
+		{"backends not to be kept alive", func(r *Report) { r.Reconnects, r.Turns[0].BackendConns = true, 5000 }, ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

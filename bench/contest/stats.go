@@ -31,10 +31,18 @@ type Measure string
 
 // The measures.
 const (
-	CPU Measure = "CPU per request"
+	CPU Measure = "CPU" // per unit of the scenario
 	P50 Measure = "p50 latency"
 	P99 Measure = "p99 latency"
 )
+
+// words name the measure with the unit.
+func (m Measure) words(unit string) string {
+	if m == CPU {
+		return "CPU per " + unit
+	}
+	return string(m)
+}
 
 func (m Measure) of(t Turn) float64 {
 	switch m {
@@ -56,7 +64,9 @@ type Ratio struct {
 	To      []string  `json:"to"`
 	Rounds  []float64 `json:"rounds"`
 	Spread
-	NoDifference bool `json:"no_difference"` // the range includes 1
+	NoDifference bool    `json:"no_difference"`  // the range includes 1
+	Must         float64 `json:"must,omitempty"` // what weir has promised; 0: nothing
+	Aim          float64 `json:"aim,omitempty"`
 }
 
 // ratio takes the rounds in which all that it needs took part; ok: there was one.
@@ -91,6 +101,17 @@ func ratio(m Measure, turns []Turn, of string, to ...string) (r Ratio, ok bool) 
 	return r, true
 }
 
+// promise gives the ratios what weir has promised of them.
+func promise(all []Ratio, targets []Target) {
+	for i, r := range all {
+		for _, t := range targets {
+			if r.Measure == CPU && r.Of == Weir && slices.Equal(r.To, t.To) {
+				all[i].Must, all[i].Aim = t.Must, t.Aim
+			}
+		}
+	}
+}
+
 // ratios are weir against each peer and against the better of them, and all against the floor.
 func ratios(turns []Turn, measures []Measure) []Ratio {
 	pairs := []struct {
@@ -98,6 +119,7 @@ func ratios(turns []Turn, measures []Measure) []Ratio {
 		to []string
 	}{
 		{Weir, []string{Haproxy}},
+		{Weir, []string{HaproxyCopy}},
 		{Weir, []string{Nginx}},
 		{Weir, []string{Haproxy, Nginx}},
 		{Weir, []string{Floor}},

@@ -86,7 +86,7 @@ func TestRatios(t *testing.T) {
 	all := ratios(turnsOf(map[string][]float64{Weir: {1}, Haproxy: {2}, Nginx: {4}, Floor: {1}}), []Measure{CPU, P99})
 	var got []string
 	for _, r := range all {
-		got = append(got, string(r.Measure)+": "+r.pair())
+		got = append(got, r.Measure.words("request")+": "+r.pair())
 	}
 	want := []string{
 		"CPU per request: weir / haproxy", "CPU per request: weir / nginx", "CPU per request: weir / better of haproxy and nginx",
@@ -117,6 +117,30 @@ func TestVerdict(t *testing.T) {
 		turns := turnsOf(map[string][]float64{Weir: tt.rounds, Nginx: slices.Repeat([]float64{1}, len(tt.rounds))})
 		if r, ok := ratio(CPU, turns, Weir, Nginx); !ok || r.verdict() != tt.want {
 			t.Errorf("%v: got %q, want %q", tt.rounds, r.verdict(), tt.want)
+		}
+	}
+}
+
+func TestPromised(t *testing.T) {
+	tests := []struct {
+		rounds []float64
+		target Target
+		want   string
+	}{
+		{[]float64{0.8, 0.85}, Target{Must: 0.95, Aim: 0.86}, "0.95, aim 0.86: aim reached"},
+		{[]float64{0.8, 0.9}, Target{Must: 0.95, Aim: 0.86}, "0.95, aim 0.86: reached"},
+		{[]float64{0.8, 0.9}, Target{Must: 0.95}, "0.95: reached"},
+		{[]float64{0.9, 1}, Target{Must: 0.95}, "0.95: within its range"},
+		{[]float64{0.96, 1}, Target{Must: 0.95, Aim: 0.9}, "0.95, aim 0.90: missed"},
+		{[]float64{0.96, 1}, Target{}, ""},
+	}
+	for _, tt := range tests {
+		turns := turnsOf(map[string][]float64{Weir: tt.rounds, Nginx: slices.Repeat([]float64{1}, len(tt.rounds))})
+		all := ratios(turns, []Measure{CPU, P99})
+		tt.target.To = []string{Nginx}
+		promise(all, []Target{tt.target})
+		if len(all) != 2 || all[0].promise() != tt.want || all[1].promise() != "" {
+			t.Errorf("%v: got %q, and %q for the p99", tt.rounds, all[0].promise(), all[1].promise())
 		}
 	}
 }

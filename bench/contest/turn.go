@@ -26,7 +26,7 @@ type Turn struct {
 	Rate         float64 `json:"requests_per_second"`
 	Offered      float64 `json:"offered_per_second,omitempty"` // open loop
 	Unfinished   uint64  `json:"unfinished,omitempty"`         // open loop: due and never sent
-	CPUMicros    float64 `json:"cpu_us_per_request"`           // user + system, all processes
+	CPUMicros    float64 `json:"cpu_us_per_unit"`              // user + system, all processes
 	UserShare    float64 `json:"user_share"`                   // of the CPU time
 	P50Micros    float64 `json:"p50_us"`
 	P90Micros    float64 `json:"p90_us"`
@@ -46,36 +46,54 @@ func (a *arena) turn(ctx context.Context, e entrant) (t Turn, err error) {
 	if err := a.origin.died(); err != nil {
 		return Turn{}, err
 	}
-	dir, err := os.MkdirTemp(a.dir, e.name+"-")
+	p, err := a.plan(e)
 	if err != nil {
 		return Turn{}, err
 	}
-	p := plan{
-		dir:         dir,
-		backends:    a.backends,
-		cpu:         a.proxyCPU,
-		connections: a.options.Connections,
-		promex:      e.promex,
-	}
-	if p.listen, p.metrics, err = freeAddrs(); err != nil {
+	s := e.prepare(p)
+	if err := s.write(p.dir); err != nil {
 		return Turn{}, err
 	}
-	s := e.prepare(p)
-	for name, text := range s.files {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
-			return Turn{}, err
-		}
-	}
-	proxy, err := start(e.name, command{path: e.path, args: s.args, env: s.env, dir: dir, cpus: []int{a.proxyCPU}})
+	proxy, err := start(e.name, command{path: e.path, args: s.args, env: s.env, dir: p.dir, cpus: []int{a.proxyCPU}})
 	if err != nil {
 		return Turn{}, err
 	}
 	defer func() { err = errors.Join(err, proxy.stop()) }()
-	c := candidate{entrant: e, scenario: a.scenario, plan: p, metrics: s.metrics, process: proxy}
+	c := candidate{entrant: e, scenario: a.scenario, plan: p, metrics: s.metrics, certificate: a.certificate, process: proxy}
 	if err := c.awaitServing(ctx); err != nil {
 		return Turn{}, err
 	}
 	return a.load(ctx, c)
+}
+
+// plan makes a folder and chooses addresses.
+func (a *arena) plan(e entrant) (plan, error) {
+	dir, err := os.MkdirTemp(a.dir, e.name+"-")
+	if err != nil {
+		return plan{}, err
+	}
+	p := plan{
+		scenario:     a.scenario,
+		dir:          dir,
+		certificates: a.dir,
+		backends:     a.backends,
+		cpu:          a.proxyCPU,
+		connections:  a.options.Connections,
+		promex:       e.promex,
+		stream:       e.stream,
+	}
+	p.listen, p.metrics, err = freeAddrs()
+	return p, err
+}
+
+// write puts the files into a folder.
+func (s setup) write(dir string) error {
+	for name, text := range s.files {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // load puts the load on a contestant that serves.
@@ -89,17 +107,9 @@ func (a *arena) load(ctx context.Context, c candidate) (Turn, error) {
 	if err != nil {
 		return Turn{}, err
 	}
-	r, err := bench.Load(ctx, bench.LoadOptions{
-		URL:         "http://" + c.plan.listen.String() + a.scenario.Path,
-		Fields:      a.scenario.Fields,
-		Connections: a.options.Connections,
-		Rate:        a.options.Rate,
-		Warmup:      a.options.Warmup,
-		Duration:    a.options.Duration,
-		Check:       a.check,
-		Begin:       m.begin,
-		End:         m.end,
-	})
+	o := a.loadOptions(c)
+	o.Begin, o.End = m.begin, m.end
+	r, err := bench.Load(ctx, o)
 	if err := errors.Join(err, m.err); err != nil {
 		return Turn{}, errors.Join(err, c.process.died())
 	}
@@ -117,13 +127,38 @@ func (a *arena) load(ctx context.Context, c candidate) (Turn, error) {
 	if err != nil {
 		return Turn{}, err
 	}
-	if got := now.Requests - served.Requests; uint64(got) < r.Total {
+	if got := now.Exchanges - served.Exchanges; uint64(got) < r.Total {
 		return Turn{}, fmt.Errorf("%d responses, but the origin served only %d requests", r.Total, got)
 	}
-	t := m.turn(r, len(a.loadCPUs))
+	t := m.turn(r, a.scenario.perExchange(), len(a.loadCPUs))
 	t.Contestant = c.name
 	t.BackendConns = now.Connections - served.Connections
 	return t, nil
+}
+
+// loadOptions put the scenario into the generator's words.
+func (a *arena) loadOptions(c candidate) bench.LoadOptions {
+	s := a.scenario
+	o := bench.LoadOptions{
+		URL:         s.scheme() + "://" + c.plan.listen.String() + s.Path,
+		Fresh:       s.Fresh,
+		Connections: a.options.Connections,
+		Rate:        a.options.Rate,
+		Warmup:      a.options.Warmup,
+		Duration:    a.options.Duration,
+	}
+	if s.Protocol != HTTP {
+		o.Body, o.Reply = message(), []byte(s.Body)
+		return o
+	}
+	o.Fields, o.Check = s.Fields, a.check
+	if s.Upload != "" {
+		o.Method, o.Body = http.MethodPost, []byte(s.Upload)
+	}
+	if s.TLS {
+		o.TLS, o.Resume, o.CheckTLS = clientTLS(), s.Resume, checkTLS(a.certificate)
+	}
+	return o
 }
 
 func (a *arena) check(status int, body []byte) error {
@@ -145,7 +180,7 @@ func judge(r bench.Result) error {
 }
 
 func (a *arena) originStats(ctx context.Context) (originStats, error) {
-	body, err := get(ctx, a.backends[0], statsPath, nil)
+	body, err := get(ctx, a.stats, statsPath)
 	if err != nil {
 		return originStats{}, fmt.Errorf("origin: %w", err)
 	}
@@ -199,7 +234,7 @@ func (m *meter) read() (r reading) {
 }
 
 // turn makes the figures.
-func (m *meter) turn(r bench.Result, loadCPUs int) Turn {
+func (m *meter) turn(r bench.Result, perExchange float64, loadCPUs int) Turn {
 	proxy := m.to.proxy.cpu - m.from.proxy.cpu
 	load := m.to.self.cpu - m.from.self.cpu + m.to.origin.cpu - m.from.origin.cpu
 	core := m.to.core.busy - m.from.core.busy + m.to.core.stolen - m.from.core.stolen
@@ -211,7 +246,7 @@ func (m *meter) turn(r bench.Result, loadCPUs int) Turn {
 		Rate:       r.Rate(),
 		Offered:    r.Offered,
 		Unfinished: r.Unfinished,
-		CPUMicros:  micros(proxy) / float64(r.Requests),
+		CPUMicros:  micros(proxy) / float64(r.Requests) / perExchange,
 		P50Micros:  micros(r.Latency.Quantile(0.50)),
 		P90Micros:  micros(r.Latency.Quantile(0.90)),
 		P99Micros:  micros(r.Latency.Quantile(0.99)),

@@ -2,9 +2,11 @@ package contest
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -23,10 +25,11 @@ const spoofed = "203.0.113.9"
 // candidate is a contestant that has been started and must show that it does the whole job.
 type candidate struct {
 	entrant
-	scenario Scenario
-	plan     plan
-	metrics  string // path; empty: none
-	process  *process
+	scenario    Scenario
+	plan        plan
+	metrics     string // path; empty: none
+	certificate []byte // DER, with TLS
+	process     *process
 }
 
 // awaitServing polls until the candidate does the whole job; the error is the last fault, and that
@@ -59,40 +62,77 @@ func (c candidate) awaitServing(run context.Context) error {
 	}
 }
 
-// verify does one request of the scenario, looks at the forwarded fields that the origin saw, and
+// verify does one exchange of the scenario, looks at the forwarded fields that the origin saw, and
 // scrapes the metrics.
 func (c candidate) verify(ctx context.Context) error {
-	fields := http.Header{}
-	for _, f := range c.scenario.Fields {
-		fields.Add(f.Name, f.Value)
+	once := c.verifyHTTP
+	if c.scenario.Protocol != HTTP {
+		once = c.verifyMessage
 	}
-	body, err := get(ctx, c.plan.listen, c.scenario.Path, fields)
+	if err := once(ctx); err != nil {
+		return err
+	}
+	if c.relay || c.metrics == "" {
+		return nil
+	}
+	_, err := get(ctx, c.plan.metrics, c.metrics)
+	return err
+}
+
+// verifyHTTP does one request, and another for the forwarded fields.
+func (c candidate) verifyHTTP(ctx context.Context) error {
+	q := question{scheme: c.scenario.scheme(), addr: c.plan.listen, path: c.scenario.Path, upload: c.scenario.Upload, fields: http.Header{}}
+	if c.scenario.TLS {
+		q.checkTLS = checkTLS(c.certificate)
+	}
+	for _, f := range c.scenario.Fields {
+		q.fields.Add(f.Name, f.Value)
+	}
+	body, err := q.ask(ctx)
 	if err != nil {
 		return err
 	}
 	if body != c.scenario.Body {
-		return fmt.Errorf("GET %s: got the body %.80q, want %.80q", c.scenario.Path, body, c.scenario.Body)
+		return fmt.Errorf("%s: got the body %.80q, want %.80q", c.scenario.Path, body, c.scenario.Body)
 	}
 	if c.relay {
 		return nil
 	}
-	fields.Set("X-Forwarded-For", spoofed)
-	seen, err := get(ctx, c.plan.listen, echoPath, fields)
+	q.path, q.upload = echoPath, ""
+	q.fields.Set("X-Forwarded-For", spoofed)
+	seen, err := q.ask(ctx)
 	if err != nil {
 		return err
 	}
-	if err := checkForwarded(seen, c.plan.listen.String()); err != nil {
+	return checkForwarded(seen, q.scheme, c.plan.listen.String())
+}
+
+// verifyMessage does one exchange over TCP or UDP.
+func (c candidate) verifyMessage(ctx context.Context) error {
+	d := net.Dialer{Timeout: verifyPatience}
+	conn, err := d.DialContext(ctx, string(c.scenario.Protocol), c.plan.listen.String())
+	if err != nil {
 		return err
 	}
-	if c.metrics == "" {
-		return nil
+	defer conn.Close()
+	if err := conn.SetDeadline(time.Now().Add(verifyPatience)); err != nil {
+		return err
 	}
-	_, err = get(ctx, c.plan.metrics, c.metrics, nil)
-	return err
+	if _, err := conn.Write(message()); err != nil {
+		return err
+	}
+	got := make([]byte, len(c.scenario.Body))
+	if _, err := io.ReadFull(conn, got); err != nil {
+		return fmt.Errorf("reply: %w", err)
+	}
+	if string(got) != c.scenario.Body {
+		return fmt.Errorf("got the reply %.80q, want %.80q", got, c.scenario.Body)
+	}
+	return nil
 }
 
 // checkForwarded looks at what the origin saw of a request to the given host from 127.0.0.1.
-func checkForwarded(seen, host string) error {
+func checkForwarded(seen, scheme, host string) error {
 	var fields map[string][]string
 	if err := json.Unmarshal([]byte(seen), &fields); err != nil {
 		return fmt.Errorf("GET %s: %w", echoPath, err)
@@ -105,7 +145,7 @@ func checkForwarded(seen, host string) error {
 	for name, want := range map[string]string{
 		"host":              host,
 		"x-forwarded-for":   "127.0.0.1",
-		"x-forwarded-proto": "http",
+		"x-forwarded-proto": scheme,
 		"x-forwarded-host":  host,
 	} {
 		if got := strings.Join(lower[name], ", "); got != want {
@@ -115,30 +155,54 @@ func checkForwarded(seen, host string) error {
 	return nil
 }
 
-// get returns the body of a 200 response, asked for on a connection of its own.
-func get(ctx context.Context, addr netip.AddrPort, path string, fields http.Header) (string, error) {
+// question is a request on a connection of its own.
+type question struct {
+	scheme   string
+	addr     netip.AddrPort
+	path     string
+	upload   string // body of a POST; empty: a GET
+	fields   http.Header
+	checkTLS func(tls.ConnectionState) error // of https
+}
+
+// get asks over plain HTTP.
+func get(ctx context.Context, addr netip.AddrPort, path string) (string, error) {
+	return question{scheme: "http", addr: addr, path: path}.ask(ctx)
+}
+
+// ask returns the body of a 200 response.
+func (q question) ask(ctx context.Context) (string, error) {
 	const most = 16 << 20
 	ctx, cancel := context.WithTimeout(ctx, verifyPatience)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+addr.String()+path, nil)
+	method, upload := http.MethodGet, io.Reader(http.NoBody)
+	if q.upload != "" {
+		method, upload = http.MethodPost, strings.NewReader(q.upload)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, q.scheme+"://"+q.addr.String()+q.path, upload)
 	if err != nil {
 		return "", err
 	}
-	if fields != nil {
-		req.Header = fields.Clone()
+	if q.fields != nil {
+		req.Header = q.fields.Clone()
 	}
-	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true, DisableCompression: true}}
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true, DisableCompression: true, TLSClientConfig: clientTLS()}}
 	resp, err := client.Do(req)
 	if err != nil {
 		return "", err
 	}
 	defer resp.Body.Close()
+	if q.checkTLS != nil {
+		if err := q.checkTLS(*resp.TLS); err != nil {
+			return "", err
+		}
+	}
 	b, err := io.ReadAll(io.LimitReader(resp.Body, most))
 	if err != nil {
-		return "", fmt.Errorf("GET %s: %w", path, err)
+		return "", fmt.Errorf("%s %s: %w", method, q.path, err)
 	}
 	if resp.StatusCode != http.StatusOK {
-		return "", fmt.Errorf("GET %s: status %d: %.200s", path, resp.StatusCode, b)
+		return "", fmt.Errorf("%s %s: status %d: %.200s", method, q.path, resp.StatusCode, b)
 	}
 	return string(b), nil
 }
