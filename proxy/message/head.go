@@ -103,6 +103,16 @@ func (h *Head) Lookup(lower string) []byte {
 	return nil
 }
 
+// Kept reports whether a field of a name, given in lower case, is there and forwarded.
+func (h *Head) Kept(lower string) bool {
+	for i := range h.Fields {
+		if f := &h.Fields[i]; !f.Drop && Equal(h.NameBytes(f), lower) {
+			return true
+		}
+	}
+	return false
+}
+
 // Interpret reads the connection options and expectations out of the fields. Codecs call it once,
 // after the last field.
 func (h *Head) Interpret() {
