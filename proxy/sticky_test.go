@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -164,6 +165,40 @@ func TestSessionWithoutFallback(t *testing.T) {
 	c := r.dial()
 	c.send("GET / HTTP/1.1\r\nHost: shop.example\r\nCookie: " + cookie + "\r\n\r\n")
 	c.want("GET", 503, "session")
+}
+
+// A good cookie whose backend was removed names a session that is lost, which is no new one.
+func TestSessionOfARemovedBackend(t *testing.T) {
+	_, addrs := three(t, "")
+	text := site("", httpCookie, addrs...)
+	r := start(t, text)
+	first := r.dial().askWith("")
+	cookie := issued(first)
+	without := func(c *config.Config) {
+		p := c.Pools["app"]
+		p.Backends = slices.DeleteFunc(p.Backends, func(b *config.Backend) bool { return b.Name == first.body })
+	}
+	r.apply(load(t, text, without))
+	if second := r.dial().askWith(cookie); second.body == first.body || issued(second) == "" {
+		t.Errorf("went to %s with %q, want another backend and a new cookie", second.body, second.Header.Get("Set-Cookie"))
+	}
+	fail := strings.Replace(text, "type:", "fallback: fail, type:", 1)
+	r.apply(load(t, fail, without))
+	c := r.dial()
+	for range 2 {
+		c.send("GET / HTTP/1.1\r\nHost: shop.example\r\nCookie: " + cookie + "\r\n\r\n")
+		c.want("GET", 503, "session")
+	}
+	for _, other := range []string{"", cookie[:len(cookie)-1], "WEIR=x"} { // not ours, so not lost
+		if a := r.dial().askWith(other); issued(a) == "" {
+			t.Errorf("%q: no new session", other)
+		}
+	}
+	r.apply(load(t, fail))
+	if again := r.dial().askWith(cookie); again.body != first.body {
+		t.Errorf("the backend is back, and the session went to %s", again.body)
+	}
+	r.wantOutcomes("ok 6 no_backend_up 2")
 }
 
 func TestOwnCookieSurvivesReloadsAndRestarts(t *testing.T) {

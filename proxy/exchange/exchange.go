@@ -118,7 +118,10 @@ func (c *client) route() bool {
 	x.upgrade = wantsUpgrade(req)
 	x.flow = c.flow()
 	if s := x.settings.sticky; s != nil {
-		x.member = s.lookUp(req, &x.flow)
+		if x.member = s.lookUp(req, &x.flow); s.ends(&x.member) {
+			c.fail(errSessionLost)
+			return false
+		}
 	}
 	req.StripHopByHop()
 	return true

@@ -117,6 +117,7 @@ type membership struct {
 	backend *balancer.Backend // of the session; nil: there is none
 	renew   bool              // the cookie is to be issued again
 	cookie  bool              // the request brought a cookie of ours
+	lost    bool              // its cookie is good, but the backend is no longer in the pool
 }
 
 // lookUp finds the session that a request belongs to.
@@ -138,9 +139,15 @@ func (s *sticky) lookUp(req *message.Head, flow *balancer.Flow) (m membership) {
 		tag, _, verdict := s.codec.Decode(value, time.Now().Unix(), s.config.Timeout)
 		if verdict.OK() {
 			m.backend, m.renew = s.index.Load().Backend(tag), verdict == session.Stale
+			m.lost = m.backend == nil
 		}
 	}
 	return m
+}
+
+// ends reports whether the request may go nowhere, because the backend of its session was removed.
+func (s *sticky) ends(m *membership) bool {
+	return m.lost && s.config.Fallback == config.FallbackFail
 }
 
 // cookies lists the values of the Cookie lines.
@@ -182,7 +189,9 @@ func (s *sticky) joined(m *membership, b *balancer.Backend) telemetry.SessionRes
 	switch m.backend {
 	case b:
 	case nil:
-		result = telemetry.SessionNew
+		if result = telemetry.SessionNew; m.lost {
+			result = telemetry.SessionLost
+		}
 	default:
 		result = telemetry.SessionLost
 	}
