@@ -79,10 +79,7 @@ func (c *checker) listener(l *value) {
 	c.routes(l, routes)
 	c.listenerTLS(l)
 	c.admission(l)
-	mode, trust := l.child("forwarded").child("mode"), l.child("forwarded").child("trust")
-	if mode.given && !mode.broken && !trust.given && !trust.broken {
-		c.warn(mode, mode.path+" has no effect without trust", "add forwarded.trust: the networks of the proxies in front; fields from anybody else are dropped")
-	}
+	c.forwarded(l.child("forwarded"))
 }
 
 // reference follows the name of a pool.

@@ -13,11 +13,6 @@ func listenerRows(f features) []key {
 		{path: "listeners.*.addresses[]", kind: kindListen, doc: "An IP:port."},
 		{path: "listeners.*.pool", kind: kindReference, doc: "Pool of the requests that no route matches. Required when there are no routes; with routes and without it such requests get 421."},
 		{path: "listeners.*.routes", kind: kindList, doc: "Which request goes to which pool. The first match wins."},
-		{path: "listeners.*.forwarded", kind: kindObject, doc: "Whose X-Forwarded-* fields are believed."},
-		{path: "listeners.*.forwarded.trust", kind: kindList, single: true, doc: "Networks of proxies in front. Fields from anybody else are dropped and written afresh."},
-		{path: "listeners.*.forwarded.trust[]", kind: kindPrefix, doc: "Network (`10.0.0.0/8`) or address."},
-		{path: "listeners.*.forwarded.mode", kind: kindEnum, def: "append", enum: []string{"append", "replace", "remove", "preserve"},
-			doc: "What happens to the X-Forwarded-For field of a trusted peer."},
 		{path: "listeners.*.keepalive_requests", kind: kindInt, def: "0", min: "1", max: "1000000000", zero: "unlimited",
 			doc: "Requests on one connection."},
 
@@ -26,8 +21,11 @@ func listenerRows(f features) []key {
 		{path: "listeners.*.http2", kind: kindObject, planned: true, doc: "HTTP/2."},
 		{path: "listeners.*.http3", kind: kindBool, planned: true, doc: "HTTP/3."},
 	}
+	rows = append(rows, forwardedRows()...)
 	rows = append(rows, listenerTLSRows(!f.tlsListeners)...)
 	rows = append(rows, []key{
+		{path: "listeners.*.via", kind: kindPseudonym,
+			doc: "Name of weir in a Via field that is added to requests and responses (RFC 9110, section 7.6.3). Empty: none is added."},
 		{path: "listeners.*.accept_proxy_protocol", kind: kindObject, planned: true, doc: "Who must send a PROXY header."},
 		{path: "listeners.*.request_id", kind: kindBool, def: "false", planned: !f.routesFull, doc: "Give every request an id."},
 		{path: "listeners.*.error_pages", kind: kindMap, naming: namesStatuses, planned: !f.routesFull, doc: "Bodies of error responses of weir's own, by status."},
@@ -37,6 +35,36 @@ func listenerRows(f features) []key {
 	}...)
 	rows = append(rows, admissionRows(!f.admission)...)
 	return append(rows, boundRows("listeners", f)...)
+}
+
+// forwardedFields are the fields that tell a backend where a request comes from.
+var forwardedFields = []string{
+	"X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "X-Forwarded-Port", "X-Forwarded-For-Port", "X-Forwarded-ELB-IP",
+	"X-Real-IP", "Forwarded",
+}
+
+// forwardedRows are the keys of the fields that say where a request comes from.
+func forwardedRows() []key {
+	const p = "listeners.*.forwarded"
+	return []key{
+		{path: p, kind: kindObject, doc: "What backends are told of where a request comes from, and whose word is taken for it."},
+		{path: p + ".trust", kind: kindList, single: true,
+			doc: "Networks of proxies in front. X-Forwarded-*, Forwarded and X-Real-IP from anybody else are dropped and written afresh, whatever the mode. " +
+				"Names that differ from these in signs only, like X_Forwarded_For, are dropped from everybody."},
+		{path: p + ".trust[]", kind: kindPrefix, doc: "Network (`10.0.0.0/8`) or address."},
+		{path: p + ".mode", kind: kindEnum, def: "append", enum: []string{"append", "replace", "remove", "preserve"},
+			doc: "What happens to X-Forwarded-For and Forwarded of a trusted peer. `append`: its address is added. `replace`: only its address is there. " +
+				"`remove`: they are taken out, and none is written. `preserve`: they stay as they came. Other fields of a trusted peer stay, and are written where it has none. " +
+				"A Forwarded field that breaks the grammar of RFC 7239 is not added to but replaced."},
+		{path: p + ".fields", kind: kindList, single: true, def: "[X-Forwarded-For, X-Forwarded-Proto, X-Forwarded-Host]",
+			doc: "Fields that are written. X-Forwarded-Port is the port that the client connected to, X-Forwarded-For-Port its own, " +
+				"X-Forwarded-ELB-IP the address that it connected to; X-Real-IP is the address of the client, as found through the trusted proxies."},
+		{path: p + ".fields[]", kind: kindEnum, enum: forwardedFields, doc: "Name of a field."},
+		{path: p + ".client_from", kind: kindEnum, def: "X-Forwarded-For", enum: []string{"X-Forwarded-For", "Forwarded", "X-Real-IP"},
+			doc: "Field of a trusted peer that names the client: the last address in it that is not of a trusted proxy."},
+		{path: p + ".by", kind: kindNodeID, doc: "How weir names itself in Forwarded: `address`, or an identifier that begins with `_`. Empty: not at all."},
+		{path: p + ".ports", kind: kindBool, def: "false", doc: "Write ports with the addresses in Forwarded."},
+	}
 }
 
 // listenerTLSRows are the keys of TLS towards clients.

@@ -37,6 +37,8 @@ const (
 	kindBody
 	kindCookieName
 	kindCookiePath
+	kindNodeID
+	kindPseudonym
 	kindKey
 	kindPattern
 	kindRegexp
@@ -92,6 +94,8 @@ var kinds = [...]kindInfo{
 	kindBody:        {name: "a text", zero: ""},
 	kindCookieName:  {name: "the name of a cookie", example: "SESSION", zero: "", schema: tokenSchema},
 	kindCookiePath:  {name: "a path", example: "/", zero: "", schema: `^/`},
+	kindNodeID:      {name: "an identifier", example: "_edge1", zero: "", schema: `^(address|_[A-Za-z0-9._-]+)?$`},
+	kindPseudonym:   {name: "the name of a proxy", example: "weir", zero: "", schema: "^[!#$%&'*+.^_`|~0-9A-Za-z-]*$"},
 	kindKey:         {name: "a key", example: "64 hexadecimal digits", zero: []byte(nil), schema: `^([0-9A-Fa-f]{64}|[A-Za-z0-9+/_-]{43}=?)$`},
 	kindPattern:     {name: "a regular expression", example: "^/user/[0-9]+$", zero: ""},
 	kindRegexp:      {name: "a regular expression", example: "^ok", zero: ""},
@@ -131,6 +135,8 @@ var parsers = [...]func(text string, k *key) (any, *problem){
 	kindBody:        parseBody,
 	kindCookieName:  parseCookieName,
 	kindCookiePath:  parseCookiePath,
+	kindNodeID:      parseNodeID,
+	kindPseudonym:   parsePseudonym,
 	kindKey:         parseKey,
 	kindPattern:     parsePattern,
 	kindRegexp:      parseRegexp,

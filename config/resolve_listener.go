@@ -7,14 +7,14 @@ import (
 )
 
 func resolveListener(v, defaults *value) *Listener {
-	forwarded := v.child("forwarded")
 	l := &Listener{
 		Name:              v.name,
 		Origin:            v.head.origin(),
 		Protocol:          Protocol(get[string](v, "protocol")),
 		Addresses:         listen(v),
 		Pool:              get[string](v, "pool"),
-		Forwarded:         Forwarded{Trust: list[netip.Prefix](forwarded, "trust"), Mode: ForwardedMode(get[string](forwarded, "mode"))},
+		Forwarded:         resolveForwarded(v.child("forwarded")),
+		Via:               get[string](v, "via"),
 		TLS:               resolveListenerTLS(v.child("tls")),
 		Access:            Access{Allow: list[netip.Prefix](v, "allow"), Deny: list[netip.Prefix](v, "deny")},
 		RateLimit:         resolveRateLimit(v.child("rate_limit")),
@@ -28,6 +28,20 @@ func resolveListener(v, defaults *value) *Listener {
 		l.Routes = append(l.Routes, resolveRoute(r))
 	}
 	return l
+}
+
+func resolveForwarded(v *value) Forwarded {
+	f := Forwarded{
+		Trust:      list[netip.Prefix](v, "trust"),
+		Mode:       ForwardedMode(get[string](v, "mode")),
+		ClientFrom: ForwardedField(get[string](v, "client_from")),
+		By:         get[string](v, "by"),
+		Ports:      get[bool](v, "ports"),
+	}
+	for _, name := range list[string](v, "fields") {
+		f.Fields = append(f.Fields, ForwardedField(name))
+	}
+	return f
 }
 
 func resolveClientTimeouts(b bounds) ClientTimeouts {

@@ -120,6 +120,32 @@ func isToken(s string) bool {
 	return s != ""
 }
 
+// parseNodeID reads how weir names itself in Forwarded: not, by its address, or by an identifier (RFC
+// 7239, section 6.3).
+func parseNodeID(text string, _ *key) (any, *problem) {
+	if text == "" || text == "address" {
+		return text, nil
+	}
+	id := strings.TrimPrefix(text, "_")
+	for _, c := range []byte(id) {
+		if !isAlnum(c) && strings.IndexByte("._-", c) < 0 {
+			return nil, mismatch(text, kindNodeID)
+		}
+	}
+	if id == text || id == "" {
+		return nil, &problem{text: quote(text) + " is not an identifier", hint: "write _ and a name, as in _edge1, or address"}
+	}
+	return text, nil
+}
+
+// parsePseudonym reads the name of a proxy in Via (RFC 9110, section 7.6.3).
+func parsePseudonym(text string, _ *key) (any, *problem) {
+	if text != "" && !isToken(text) {
+		return nil, mismatch(text, kindPseudonym)
+	}
+	return text, nil
+}
+
 func parseFieldValue(text string, _ *key) (any, *problem) {
 	for _, c := range []byte(text) {
 		if c < ' ' && c != '\t' || c == 0x7f {

@@ -242,7 +242,8 @@ pools: { app: { backends: ["10.0.0.11:8080", "[::1]:80"] } }
 		{"log", c.Log, Log{"info", "json", AccessLog{"off", "json", 1}}},
 		{"process", c.Process, Process{Grace: 30 * second}},
 		{"addresses", l.Addresses, []string{":8080"}},
-		{"forwarded", l.Forwarded, Forwarded{Mode: ForwardedAppend}},
+		{"forwarded", l.Forwarded, Forwarded{
+			Mode: ForwardedAppend, Fields: []ForwardedField{XForwardedFor, XForwardedProto, XForwardedHost}, ClientFrom: XForwardedFor}},
 		{"keepalive", l.KeepaliveRequests, 0},
 		{"client time-outs", l.Timeouts, ClientTimeouts{10 * second, 30 * second, 75 * second, 60 * second, 5 * second}},
 		{"client limits", l.Limits, ListenerLimits{64 << 10, 128, 16 << 10, 0, 0, 0, 0, 0}},

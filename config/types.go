@@ -77,6 +77,7 @@ type Listener struct {
 	Pool      string   // default pool; empty only if there are routes
 	Routes    []Route
 	Forwarded Forwarded
+	Via       string       // name in the Via fields that are added; empty: none are
 	TLS       *ListenerTLS // of https listeners; nil of others
 	Access    Access
 	RateLimit RateLimit
@@ -88,16 +89,38 @@ type Listener struct {
 	Limits            ListenerLimits
 }
 
-// Forwarded says whose X-Forwarded-* fields are believed.
+// Forwarded says what backends are told of where a request comes from, and who is believed.
 type Forwarded struct {
-	Trust []netip.Prefix
-	Mode  ForwardedMode
+	Trust      []netip.Prefix
+	Mode       ForwardedMode
+	Fields     []ForwardedField // that are written
+	ClientFrom ForwardedField   // of a trusted peer: XForwardedFor, ForwardedElement or XRealIP
+	By         string           // of weir in Forwarded: ForwardedByAddress or an identifier with its "_"; empty: none
+	Ports      bool             // of addresses in Forwarded
 }
 
-// ForwardedMode is what happens to the X-Forwarded-For of a trusted peer.
+// ForwardedByAddress makes weir name itself by the address that the client connected to.
+const ForwardedByAddress = "address"
+
+// ForwardedField is the name of a field that says where a request comes from.
+type ForwardedField string
+
+// The fields that say where a request comes from.
+const (
+	XForwardedFor     ForwardedField = "X-Forwarded-For"
+	XForwardedProto   ForwardedField = "X-Forwarded-Proto"
+	XForwardedHost    ForwardedField = "X-Forwarded-Host"
+	XForwardedPort    ForwardedField = "X-Forwarded-Port"
+	XForwardedForPort ForwardedField = "X-Forwarded-For-Port"
+	XForwardedELBIP   ForwardedField = "X-Forwarded-ELB-IP"
+	XRealIP           ForwardedField = "X-Real-IP"
+	ForwardedElement  ForwardedField = "Forwarded"
+)
+
+// ForwardedMode is what happens to the X-Forwarded-For and Forwarded of a trusted peer.
 type ForwardedMode string
 
-// The modes of the X-Forwarded-For field.
+// The modes of X-Forwarded-For and Forwarded.
 const (
 	ForwardedAppend   ForwardedMode = "append"
 	ForwardedReplace  ForwardedMode = "replace"

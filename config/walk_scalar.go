@@ -67,6 +67,10 @@ func checkStyle(n ast.Node, k *key, text expansion) *problem {
 		if truth {
 			return &problem{text.text + " is a truth value, not a word", "allowed: " + strings.Join(k.enum, ", ")}
 		}
+	case kindPseudonym:
+		if truth {
+			return &problem{text.text + " is a truth value, not " + kinds[k.kind].name, "write it like this: " + kinds[k.kind].example}
+		}
 	case kindText, kindReference, kindFile, kindOutput, kindPayload, kindExpect, kindRegexp, kindPattern, kindBody, kindCookieName, kindFieldName, kindHost, kindHostPort, kindHostPattern:
 		if truth {
 			return &problem{text.text + " is a truth value, not " + kinds[k.kind].name, fmt.Sprintf("write it in quotes: %q", text.text)}

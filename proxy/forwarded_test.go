@@ -1,7 +1,9 @@
 package proxy
 
 import (
+	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -15,7 +17,8 @@ func forwardedOf(head string) http.Header {
 	for _, line := range strings.Split(head, "\r\n")[1:] {
 		name, value, _ := strings.Cut(line, ": ")
 		name = http.CanonicalHeaderKey(name)
-		if strings.HasPrefix(name, "X-Forwarded") || name == "Forwarded" || name == "X-Real-Ip" {
+		folded := strings.ReplaceAll(name, "_", "-")
+		if strings.HasPrefix(folded, "X-Forwarded") || name == "Forwarded" || strings.EqualFold(folded, "X-Real-Ip") {
 			got.Add(name, value)
 		}
 	}
@@ -23,7 +26,7 @@ func forwardedOf(head string) http.Header {
 }
 
 func TestForwarded(t *testing.T) {
-	const spoof = "X-Forwarded-For: 6.6.6.6\r\nx-forwarded-for: 7.7.7.7\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: evil\r\nX-Forwarded-Port: 1\r\nForwarded: for=6.6.6.6\r\nX-Real-IP: 6.6.6.6\r\n"
+	const spoof = "X-Forwarded-For: 6.6.6.6\r\nx-forwarded-for: 7.7.7.7\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: evil\r\nX-Forwarded-Port: 1\r\nForwarded: for=6.6.6.6\r\nX-Real-IP: 6.6.6.6\r\nX_Forwarded_For: 6.6.6.6\r\nX_Real_IP: 6.6.6.6\r\n"
 	own := http.Header{"X-Forwarded-For": {"127.0.0.1"}, "X-Forwarded-Proto": {"http"}, "X-Forwarded-Host": {"shop.example"}}
 	trusted := func(xff ...string) http.Header {
 		h := http.Header{"X-Forwarded-Proto": {"https"}, "X-Forwarded-Host": {"evil"}, "X-Forwarded-Port": {"1"},
@@ -38,6 +41,15 @@ func TestForwarded(t *testing.T) {
 		h.Del(name)
 		return h
 	}
+	const every = "fields: [X-Forwarded-For, X-Forwarded-Proto, X-Forwarded-Host, X-Forwarded-Port, X-Forwarded-For-Port, X-Forwarded-ELB-IP, X-Real-IP, Forwarded]"
+	all := http.Header{"X-Forwarded-For": {"127.0.0.1"}, "X-Forwarded-Proto": {"http"}, "X-Forwarded-Host": {"shop.example"},
+		"X-Forwarded-Port": {"PORT"}, "X-Forwarded-For-Port": {"MINE"}, "X-Forwarded-Elb-Ip": {"127.0.0.1"}, "X-Real-Ip": {"127.0.0.1"},
+		"Forwarded": {"for=127.0.0.1;host=shop.example;proto=http"}}
+	with := func(h http.Header, name, value string) http.Header {
+		h = h.Clone()
+		h.Set(name, value)
+		return h
+	}
 	tests := []struct {
 		name, forwarded, fields string
 		want                    http.Header
@@ -46,13 +58,23 @@ func TestForwarded(t *testing.T) {
 		{"stranger, append", "{ mode: append }", spoof, own},
 		{"stranger, replace", "{ mode: replace }", spoof, own},
 		{"stranger, preserve", "{ mode: preserve }", spoof, own},
-		{"stranger, remove", "{ mode: remove }", spoof, without(own, "X-Forwarded-For")},
+		{"stranger, remove", "{ mode: remove }", spoof, own},
 		{"another is trusted", "{ trust: [10.0.0.0/8] }", spoof, own},
 		{"stranger names ours in Connection", "{}", "Connection: X-Forwarded-For, X-Forwarded-Proto, close\r\n", own},
 		{"trusted, append", "{ trust: [127.0.0.0/8] }", spoof, trusted("6.6.6.6, 7.7.7.7, 127.0.0.1")},
-		{"trusted, replace", "{ trust: [127.0.0.0/8], mode: replace }", spoof, trusted("127.0.0.1")},
+		{"trusted, replace", "{ trust: [127.0.0.0/8], mode: replace }", spoof, without(trusted("127.0.0.1"), "Forwarded")},
 		{"trusted, preserve", "{ trust: [127.0.0.0/8], mode: preserve }", spoof, trusted("6.6.6.6", "7.7.7.7")},
-		{"trusted, remove", "{ trust: [127.0.0.0/8], mode: remove }", spoof, trusted()},
+		{"trusted, remove", "{ trust: [127.0.0.0/8], mode: remove }", spoof, without(trusted(), "Forwarded")},
+		{"every field", "{ " + every + " }", spoof, all},
+		{"every field, remove", "{ mode: remove, " + every + " }", spoof, all},
+		{"named, with ports", "{ by: address, ports: true, " + every + " }", spoof,
+			with(all, "Forwarded", `for="127.0.0.1:MINE";by="127.0.0.1:PORT";host=shop.example;proto=http`)},
+		{"no field", "{ fields: [] }", spoof, http.Header{}},
+		{"every field, from a trusted proxy", "{ trust: [127.0.0.0/8], by: _edge, " + every + " }",
+			"X-Forwarded-For: 192.0.2.1\r\nX-Forwarded-Proto: https\r\n", http.Header{
+				"X-Forwarded-For": {"192.0.2.1, 127.0.0.1"}, "X-Forwarded-Proto": {"https"}, "X-Forwarded-Host": {"shop.example"},
+				"X-Forwarded-Elb-Ip": {"127.0.0.1"}, "X-Real-Ip": {"192.0.2.1"},
+				"Forwarded": {"for=192.0.2.1;proto=https, for=127.0.0.1;by=_edge;host=shop.example;proto=http"}}},
 		{"trusted, nothing said", "{ trust: [127.0.0.0/8] }", "", own},
 		{"trusted, named in Connection", "{ trust: [127.0.0.0/8] }",
 			spoof + "Connection: X-Forwarded-Proto, X-Forwarded-For, Forwarded\r\n", trusted("6.6.6.6, 7.7.7.7, 127.0.0.1")},
@@ -68,9 +90,12 @@ func TestForwarded(t *testing.T) {
 			if len(got) != len(tt.want) {
 				t.Errorf("got %v, want %v", got, tt.want)
 			}
+			_, port, _ := net.SplitHostPort(r.addr())
+			_, mine, _ := net.SplitHostPort(c.LocalAddr().String())
+			ports := strings.NewReplacer("PORT", port, "MINE", mine)
 			for name, values := range tt.want {
-				if strings.Join(got[name], "|") != strings.Join(values, "|") {
-					t.Errorf("%s: got %q, want %q", name, got[name], values)
+				if want := ports.Replace(strings.Join(values, "|")); strings.Join(got[name], "|") != want {
+					t.Errorf("%s: got %q, want %q", name, got[name], want)
 				}
 			}
 		})
@@ -111,6 +136,48 @@ func TestSourceIPFollowsTrustedForwardedFor(t *testing.T) {
 	for _, ip := range seen {
 		if got := ask(ip); got != first {
 			t.Errorf("a stranger chose its backend by X-Forwarded-For: %s and %s", got, first)
+		}
+	}
+}
+
+// The client is named by the field that the configuration says, and by no other.
+func TestClientFrom(t *testing.T) {
+	o := answering(t, ok200)
+	const said = "X-Forwarded-For: 192.0.2.1\r\nForwarded: for=192.0.2.2, for=127.0.0.9\r\nX-Real-IP: 192.0.2.3\r\n"
+	for from, want := range map[string]int{"X-Forwarded-For": 200, "Forwarded": 201, "X-Real-IP": 202} {
+		text := site("forwarded: { trust: [127.0.0.0/8], client_from: "+from+" }\nroutes:\n"+
+			"  - { source: [192.0.2.1], respond: { status: 200 } }\n  - { source: [192.0.2.2], respond: { status: 201 } }\n"+
+			"  - { source: [192.0.2.3], respond: { status: 202 } }", "", o.Addr())
+		c := start(t, text).dial()
+		c.send("GET / HTTP/1.1\r\nHost: h\r\n" + said + "\r\n")
+		c.want("GET", want, "")
+	}
+}
+
+func TestVia(t *testing.T) {
+	o := answering(t, "HTTP/1.1 200 OK\r\nVia: 1.0 cache\r\nContent-Length: 2\r\n\r\nok")
+	old := answering(t, "HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok")
+	for _, tt := range []struct {
+		listener      string
+		backend       *origin
+		request, want []string // Via at the backend and at the client
+	}{
+		{"", o, []string{"1.1 fred"}, []string{"1.0 cache"}},
+		{"via: edge", o, []string{"1.1 fred", "1.1 edge"}, []string{"1.0 cache", "1.1 edge"}},
+		{"via: edge", old, []string{"1.1 fred", "1.1 edge"}, []string{"1.0 edge"}},
+		{"via: edge\nroutes: [{ path: /, pool: app, request_headers: { remove: [via] }, response_headers: { set: { VIA: mine } } }]", o, nil, []string{"mine"}},
+	} {
+		c := start(t, site(tt.listener, "", tt.backend.Addr())).dial()
+		c.send("GET / HTTP/1.1\r\nHost: h\r\nVia: 1.1 fred\r\n\r\n")
+		a := c.want("GET", 200, "ok")
+		var got []string
+		for _, line := range strings.Split(tt.backend.last(), "\r\n") {
+			if value, ok := strings.CutPrefix(line, "Via: "); ok {
+				got = append(got, value)
+			}
+		}
+		if !slices.Equal(got, tt.request) || !slices.Equal(a.Header.Values("Via"), tt.want) {
+			t.Errorf("%q: the backend got %q, the client %q; want %q, %q", tt.listener, got, a.Header.Values("Via"), tt.request, tt.want)
 		}
 	}
 }

@@ -79,6 +79,40 @@ func TestRouteChangesRequestAndResponse(t *testing.T) {
 	}
 }
 
+// A field that a route sets or removes is there once, or not at all: weir does not add its own.
+func TestRouteChangesFieldsOfOurs(t *testing.T) {
+	backend := answering(t, "HTTP/1.1 200 OK\r\nDate: of the backend\r\nServer: secret\r\nX-Request-ID: theirs\r\nContent-Length: 2\r\n\r\nok")
+	r := start(t, site(`request_id: true
+routes:
+  - { path: /set, pool: app, request_headers: { set: { X-Request-ID: mine } }, response_headers: { set: { Date: today, Server: weir, X-Request-ID: mine } } }
+  - { path: /remove, pool: app, request_headers: { remove: [X-Request-ID] }, response_headers: { remove: [Date, Server, X-Request-ID] } }
+  - { path: /answer, respond: { status: 200, body: ok }, response_headers: { set: { Date: today, Server: weir, X-Request-ID: mine, Content-Type: a/b } } }
+  - { path: /bare, respond: { status: 200, body: ok }, response_headers: { remove: [Date, Server, X-Request-ID, Content-Type] } }`, "", backend.Addr()))
+	c := r.dial()
+	for _, tt := range []struct {
+		path string
+		want map[string]string
+	}{
+		{"/set", map[string]string{"Date": "today", "Server": "weir", "X-Request-Id": "mine"}},
+		{"/remove", map[string]string{"Date": "", "Server": "", "X-Request-Id": ""}},
+		{"/answer", map[string]string{"Date": "today", "Server": "weir", "X-Request-Id": "mine", "Content-Type": "a/b"}},
+		{"/bare", map[string]string{"Date": "", "Server": "", "X-Request-Id": "", "Content-Type": ""}},
+	} {
+		c.request("GET "+tt.path, "X-Request-ID: theirs", "X_Request_ID: theirs")
+		a := c.want("GET", 200, "ok")
+		for name, want := range tt.want {
+			if got := a.Header.Values(name); strings.Join(got, "|") != want || want == "" && len(got) > 0 {
+				t.Errorf("%s: %s is %q, want %q", tt.path, name, got, want)
+			}
+		}
+		head := strings.ToLower(backend.last())
+		mine := strings.Count(head, "x-request-id: mine\r\n")
+		if strings.Contains(head, "theirs") || tt.path == "/set" && mine != 1 || strings.Count(head, "request-id")+strings.Count(head, "request_id") != mine {
+			t.Errorf("%s: the backend got %q", tt.path, head)
+		}
+	}
+}
+
 func TestRouteRedirects(t *testing.T) {
 	r, app, _ := routed(t, "", `  - { path_prefix: /old, redirect: { to: "https://{host}/new{path}{query}", status: 308 }, response_headers: { set: { X-Why: moved } } }`)
 	c := r.dial()

@@ -54,6 +54,22 @@ func (c *client) read(want string) {
 	}
 }
 
+// A 101 gets what any response gets: the cookie of a session, the changes of a route, an id, Via.
+func TestSwitchingIsAResponse(t *testing.T) {
+	o := echoing(t, "")
+	r := start(t, site("request_id: true\nvia: weir\nroutes:\n  - { path: /chat, pool: app, response_headers: { set: { X-A: b } } }", httpCookie, o.Addr()))
+	c := r.dial()
+	c.send(upgradeRequest)
+	head := c.switched()
+	for _, want := range []string{"Upgrade: websocket", "Connection: Upgrade", "X-A: b", "Via: 1.1 weir", "Set-Cookie: WEIR=", "Cache-Control: private", "X-Request-ID: "} {
+		if strings.Count(head, "\r\n"+want) != 1 {
+			t.Errorf("%q has not one %q", head, want)
+		}
+	}
+	c.send("x")
+	c.read("x")
+}
+
 func TestTunnelCarriesBytesBothWays(t *testing.T) {
 	o := echoing(t, "hello ")
 	r := start(t, site("", "", o.Addr()))

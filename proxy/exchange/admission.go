@@ -79,7 +79,7 @@ func (a *admission) adopt() {
 // admit decides about a new connection of a peer. With ok, counted is left when it ends.
 func (s *Site) admit(peer netip.Addr) (counted *admit.Connections, why telemetry.RejectReason, ok bool) {
 	a := s.admission
-	if s.trusts(peer) {
+	if s.forwarding.trusts(peer) {
 		// A proxy: its clients are looked at request by request.
 		return nil, 0, true
 	}

@@ -13,8 +13,8 @@ func (c *client) answer() {
 		x.close = true // the body will not be read
 		c.ending = endLinger
 	}
-	r := reply{close: x.close, head: x.headReq, old: w.req.Minor == 0}
 	a := x.action
+	r := reply{action: a, close: x.close, head: x.headReq, old: w.req.Minor == 0}
 	w.target = w.target[:0]
 	if a.Redirect != nil {
 		w.cookies = a.Location(w.cookies[:0], &w.req)
@@ -27,7 +27,7 @@ func (c *client) answer() {
 	} else {
 		r.status, r.body, r.kind = a.Respond.Status, []byte(a.Respond.Body), a.Respond.ContentType
 	}
-	if a.ResponseHeaders.Sets("content-type") {
+	if a.ClaimsResponse("content-type") {
 		r.kind = ""
 	}
 	r.fields = a.ResponseHeaders.Append(w.target)

@@ -63,10 +63,11 @@ type client struct {
 	stream stream // over conn
 	stats  *telemetry.Listener
 
-	secured      *tls.Config        // under which the connection was made; nil: plain
-	counted      *admit.Connections // where the connection of this client is counted
-	forwardedFor []byte             // field line that names the client; nil until it is needed
-	certFields   []byte             // field lines about the certificate of the client
+	secured     *tls.Config        // under which the connection was made; nil: plain
+	counted     *admit.Connections // where the connection of this client is counted
+	forwarded   []byte             // field lines that are the same for all its requests
+	forwardedBy *forwarding        // that forwarded follows; nil until it is needed
+	certFields  []byte             // field lines about the certificate of the client
 
 	shard telemetry.Shard
 	src   netip.AddrPort

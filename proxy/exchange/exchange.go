@@ -131,8 +131,8 @@ func (c *client) route() bool {
 // trusted to say it.
 func (c *client) clientAddr() netip.Addr {
 	x := &c.work.x
-	if len(x.site.trust) > 0 && x.site.trusts(c.src.Addr()) {
-		if a, ok := clientOf(&c.work.req, x.site); ok {
+	if f := &x.site.forwarding; len(f.trust) > 0 && f.trusts(c.src.Addr()) {
+		if a, ok := f.clientOf(&c.work.req); ok {
 			return a
 		}
 	}

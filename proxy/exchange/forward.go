@@ -1,10 +1,9 @@
 package exchange
 
 import (
-	"bytes"
 	"net/netip"
+	"strconv"
 
-	"weir/config"
 	"weir/proxy/http1"
 	"weir/proxy/message"
 	"weir/proxy/route"
@@ -17,17 +16,21 @@ func (c *client) buildRequest() {
 	if x.upload == nil || req.Minor == 0 {
 		req.DropAll(message.Expect) // nothing is waited for: the body is here, or the client cannot wait
 	}
-	trusted := len(x.site.trust) > 0 && x.site.trusts(c.src.Addr())
-	if trusted {
-		c.appendTrusted()
+	if f := &x.site.forwarding; len(f.trust) > 0 && f.trusts(c.src.Addr()) {
+		c.appendTrusted(f)
 	} else {
 		req.DropForwarded()
 		w.out = c.appendHead(w.out[:0])
-		w.out = c.appendForwarded(w.out, x.site.mode)
+		w.out = c.appendForwarded(w.out, f)
 	}
 	w.out = append(w.out, c.certFields...)
-	w.out = w.appendRequestID(w.out)
-	if len(req.Authority) == 0 && !x.sets("host") {
+	if !x.claims("x-request-id") {
+		w.out = w.appendRequestID(w.out)
+	}
+	if !x.claims("via") {
+		w.out = append(w.out, x.site.forwarding.via[req.Minor]...)
+	}
+	if len(req.Authority) == 0 && !x.claims("host") {
 		// An HTTP/1.0 client may leave Host out, but HTTP/1.1 needs it: what it connected to.
 		w.out = append(w.out, "Host: "...)
 		w.out = c.conn.Local().AppendTo(w.out)
@@ -74,128 +77,103 @@ func (c *client) appendChanged(dst []byte, a *route.Action) []byte {
 	return a.RequestHeaders.Append(dst)
 }
 
-// sets reports whether the route sets a field of the request, given in lower case: then we do not.
-func (x *exchange) sets(lower string) bool {
-	return x.action != nil && x.action.RequestHeaders.Sets(lower)
-}
+// claims reports whether the route has the say about a field of the request, given in lower case:
+// then we write none.
+func (x *exchange) claims(lower string) bool { return x.action.ClaimsRequest(lower) }
 
 // appendForwarded writes the forwarding fields of a peer whose own are not believed.
-func (c *client) appendForwarded(dst []byte, mode config.ForwardedMode) []byte {
-	if mode != config.ForwardedRemove && !c.work.x.sets("x-forwarded-for") {
-		if c.forwardedFor == nil {
-			c.forwardedFor = append(c.src.Addr().AppendTo([]byte("X-Forwarded-For: ")), "\r\n"...)
-		}
-		dst = append(dst, c.forwardedFor...)
+func (c *client) appendForwarded(dst []byte, f *forwarding) []byte {
+	if c.work.x.action != nil {
+		dst = c.appendFields(dst, f, f.fixed)
+		return c.appendFields(dst, f, f.free)
 	}
-	dst = c.appendForwardedProto(dst)
-	return c.appendForwardedHost(dst)
+	if c.forwardedBy != f {
+		c.forwarded, c.forwardedBy = c.appendFields(c.forwarded[:0], f, f.fixed), f
+	}
+	dst = append(dst, c.forwarded...)
+	return c.appendFields(dst, f, f.free)
 }
 
-func (c *client) appendForwardedProto(dst []byte) []byte {
-	if c.work.x.sets("x-forwarded-proto") {
-		return dst
+// appendFields writes those fields that the route does not claim.
+func (c *client) appendFields(dst []byte, f *forwarding, fields []ownField) []byte {
+	for _, own := range fields {
+		if c.work.x.claims(ownFields[own].lower) {
+			continue
+		}
+		switch own {
+		case ownFor:
+			dst = appendAddr(dst, "X-Forwarded-For: ", c.src.Addr())
+		case ownProto:
+			dst = c.appendProto(dst)
+		case ownPort:
+			dst = appendPort(dst, "X-Forwarded-Port: ", c.conn.Local().Port())
+		case ownForPort:
+			dst = appendPort(dst, "X-Forwarded-For-Port: ", c.src.Port())
+		case ownELBIP:
+			dst = appendAddr(dst, "X-Forwarded-ELB-IP: ", c.conn.Local().Addr())
+		case ownRealIP:
+			dst = appendAddr(dst, "X-Real-IP: ", c.work.x.client)
+		case ownHost:
+			dst = c.appendForwardedHost(dst)
+		case ownForwarded:
+			dst = append(dst, "Forwarded: "...)
+			dst = append(c.appendHop(dst, f), "\r\n"...)
+		}
 	}
+	return dst
+}
+
+func appendAddr(dst []byte, name string, a netip.Addr) []byte {
+	return append(a.AppendTo(append(dst, name...)), "\r\n"...)
+}
+
+func appendPort(dst []byte, name string, port uint16) []byte {
+	return append(strconv.AppendUint(append(dst, name...), uint64(port), 10), "\r\n"...)
+}
+
+// proto is what the client spoke to us.
+func (c *client) proto() string {
 	if c.stream.tls != nil {
-		return append(dst, "X-Forwarded-Proto: https\r\n"...)
+		return "https"
 	}
-	return append(dst, "X-Forwarded-Proto: http\r\n"...)
+	return "http"
+}
+
+func (c *client) appendProto(dst []byte) []byte {
+	dst = append(dst, "X-Forwarded-Proto: "...)
+	return append(append(dst, c.proto()...), "\r\n"...)
 }
 
 func (c *client) appendForwardedHost(dst []byte) []byte {
 	authority := c.work.req.Authority
-	if len(authority) == 0 || c.work.x.sets("x-forwarded-host") {
+	if len(authority) == 0 {
 		return dst
 	}
 	return http1.AppendField(dst, "X-Forwarded-Host", authority)
 }
 
-// appendTrusted writes the head of a request from a trusted proxy: what it says of the protocol and
-// the host stays, and X-Forwarded-For follows the mode.
-func (c *client) appendTrusted() {
-	w := c.work
-	req := &w.req
-	mode := w.x.site.mode
-	keepForwarded(req)
-	dropCertFields(req)
-	if mode != config.ForwardedPreserve {
-		req.DropAll(message.XForwardedFor)
-	}
-	w.out = c.appendHead(w.out[:0])
-	if (mode == config.ForwardedAppend || mode == config.ForwardedReplace) && !w.x.sets("x-forwarded-for") {
-		w.out = append(w.out, "X-Forwarded-For: "...)
-		if mode == config.ForwardedAppend {
-			for i := range req.Fields {
-				f := &req.Fields[i]
-				if f.Name == message.XForwardedFor && f.ValueEnd > f.Value {
-					w.out = append(w.out, req.Value(f)...)
-					w.out = append(w.out, ", "...)
-				}
-			}
-		}
-		w.out = c.src.Addr().AppendTo(w.out)
-		w.out = append(w.out, "\r\n"...)
-	}
-	if req.Lookup("x-forwarded-proto") == nil {
-		w.out = c.appendForwardedProto(w.out)
-	}
-	if req.Lookup("x-forwarded-host") == nil {
-		w.out = c.appendForwardedHost(w.out)
-	}
-}
+var (
+	protoHTTP  = []byte("http")
+	protoHTTPS = []byte("https")
+)
 
-// keepForwarded keeps the forwarding fields although Connection may name them: a client behind the
-// proxy could have done that to hide.
-func keepForwarded(req *message.Head) {
-	if !req.Has(message.Connection) {
-		return
+// appendHop writes what we know of the request ourselves, as an element of Forwarded.
+func (c *client) appendHop(dst []byte, f *forwarding) []byte {
+	h := message.Hop{For: message.Node{Addr: c.src.Addr()}, By: f.by, Proto: protoHTTP}
+	if c.stream.tls != nil {
+		h.Proto = protoHTTPS
 	}
-	for i := range req.Fields {
-		switch f := &req.Fields[i]; f.Name {
-		case message.XForwardedFor, message.XForwardedOther, message.Forwarded, message.XRealIP:
-			f.Drop = false
+	if f.here {
+		h.By.Addr = c.conn.Local().Addr()
+	}
+	if f.ports {
+		h.For.Port = c.src.Port()
+		if f.here {
+			h.By.Port = c.conn.Local().Port()
 		}
 	}
-}
-
-func lastComma(b []byte) int { return bytes.LastIndexByte(b, ',') }
-
-// parseForwardedAddr reads one entry of X-Forwarded-For: an address, or, as some proxies write it,
-// one with a port.
-func parseForwardedAddr(b []byte) (netip.Addr, bool) {
-	s := string(bytes.Trim(b, " \t"))
-	if a, err := netip.ParseAddr(s); err == nil {
-		return a.Unmap().WithZone(""), true
+	if a := c.work.req.Authority; len(a) > 0 && message.ValidHost(a) {
+		h.Host = a
 	}
-	if ap, err := netip.ParseAddrPort(s); err == nil {
-		return ap.Addr().Unmap().WithZone(""), true
-	}
-	return netip.Addr{}, false
-}
-
-// clientOf is the client address that a trusted peer reports: the last entry of X-Forwarded-For
-// that is not itself a trusted proxy.
-func clientOf(h *message.Head, s *Site) (netip.Addr, bool) {
-	for i := len(h.Fields) - 1; i >= 0; i-- {
-		f := &h.Fields[i]
-		if f.Name != message.XForwardedFor {
-			continue
-		}
-		v := h.Value(f)
-		for len(v) > 0 {
-			entry := v
-			if j := lastComma(v); j >= 0 {
-				entry, v = v[j+1:], v[:j]
-			} else {
-				v = nil
-			}
-			a, ok := parseForwardedAddr(entry)
-			if !ok {
-				return netip.Addr{}, false
-			}
-			if !s.trusts(a) {
-				return a, true
-			}
-		}
-	}
-	return netip.Addr{}, false
+	return message.AppendHop(dst, &h)
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"weir/proxy/http1"
+	"weir/proxy/route"
 	"weir/proxy/wire"
 	"weir/telemetry"
 )
@@ -123,7 +124,8 @@ type reply struct {
 	status int
 	kind   string // media type of the body
 	body   []byte
-	fields []byte // further field lines
+	fields []byte        // further field lines
+	action *route.Action // whose answer it is; nil: none
 	close  bool
 	head   bool // to a HEAD: without the body
 	old    bool // to an HTTP/1.0 client
@@ -141,7 +143,7 @@ func (c *client) sendReply(status int, reason string, closing, retry, head, old 
 	if retry {
 		w.target = appendRetryAfter(w.target, w.x.retryIn)
 	}
-	c.send(reply{status, kind, page, w.target, closing, head, old})
+	c.send(reply{status: status, kind: kind, body: page, fields: w.target, close: closing, head: head, old: old})
 }
 
 // send writes a response of our own. Its failure is of no consequence: the client is gone, which the
@@ -152,14 +154,18 @@ func (c *client) send(r reply) {
 	out = strconv.AppendInt(out, int64(r.status), 10)
 	out = append(out, ' ')
 	out = append(out, http.StatusText(r.status)...)
-	out = append(out, "\r\nDate: "...)
-	out = time.Now().UTC().AppendFormat(out, http.TimeFormat)
 	out = append(out, "\r\n"...)
+	if !r.action.ClaimsResponse("date") {
+		out = time.Now().UTC().AppendFormat(append(out, "Date: "...), http.TimeFormat)
+		out = append(out, "\r\n"...)
+	}
 	if len(r.body) > 0 && r.kind != "" {
 		out = http1.AppendField(out, "Content-Type", []byte(r.kind))
 	}
 	out = append(out, r.fields...)
-	out = w.appendRequestID(out)
+	if !r.action.ClaimsResponse("x-request-id") {
+		out = w.appendRequestID(out)
+	}
 	switch {
 	case r.close:
 		out = append(out, "Connection: close\r\n"...)

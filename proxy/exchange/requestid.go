@@ -17,7 +17,7 @@ func (c *client) identifyRequest() {
 	w := c.work
 	req := &w.req
 	given := req.Lookup("x-request-id")
-	if len(given) > 0 && len(given) <= maxRequestID && w.x.site.trusts(c.src.Addr()) {
+	if len(given) > 0 && len(given) <= maxRequestID && w.x.site.forwarding.trusts(c.src.Addr()) {
 		w.requestID = append(w.requestID, given...)
 	} else {
 		var id [16]byte
@@ -27,7 +27,7 @@ func (c *client) identifyRequest() {
 		}
 		w.requestID = hex.AppendEncode(w.requestID, id[:])
 	}
-	req.DropNamed("x-request-id")
+	req.DropFolded("x-request-id")
 }
 
 // appendRequestID writes the id of the request, to the backend and back to the client, in place of

@@ -199,27 +199,11 @@ func frame(h *message.Head, head bool) framing {
 // buildResponse writes the head that the client gets into work.out.
 func (c *client) buildResponse(chunked, old bool) {
 	w := c.work
-	res := &w.res
-	res.StripHopByHop()
-	if res.Status == 204 {
-		res.DropAll(message.ContentLength) // RFC 9110, section 8.6
+	w.res.StripHopByHop()
+	if w.res.Status == 204 {
+		w.res.DropAll(message.ContentLength) // RFC 9110, section 8.6
 	}
-	s, b := w.x.settings.sticky, w.x.lease.Backend()
-	if s != nil {
-		s.answered(&w.x.member, res, b)
-	}
-	w.dropRequestID(res)
-	if a := w.x.action; a != nil {
-		a.ResponseHeaders.Drop(res)
-	}
-	w.out = http1.AppendResponse(w.out[:0], res, chunked)
-	if a := w.x.action; a != nil {
-		w.out = a.ResponseHeaders.Append(w.out)
-	}
-	w.out = w.appendRequestID(w.out)
-	if s != nil {
-		w.out = s.appendSetCookie(w.out, &w.x.member, b, c.stream.tls != nil)
-	}
+	c.appendResponse(chunked)
 	switch {
 	case w.x.close:
 		w.out = append(w.out, "Connection: close\r\n"...)
@@ -227,6 +211,35 @@ func (c *client) buildResponse(chunked, old bool) {
 		w.out = append(w.out, "Connection: keep-alive\r\n"...)
 	}
 	w.out = append(w.out, "\r\n"...)
+}
+
+// appendResponse writes what the client gets of the head of a final response, or of a 101, into
+// work.out: all but what is about the connection.
+func (c *client) appendResponse(chunked bool) {
+	w := c.work
+	res := &w.res
+	s, b := w.x.settings.sticky, w.x.lease.Backend()
+	if s != nil {
+		s.answered(&w.x.member, res, b)
+	}
+	w.dropRequestID(res)
+	a := w.x.action
+	if a != nil {
+		a.ResponseHeaders.Drop(res)
+	}
+	w.out = http1.AppendResponse(w.out[:0], res, chunked)
+	if a != nil {
+		w.out = a.ResponseHeaders.Append(w.out)
+	}
+	if !a.ClaimsResponse("x-request-id") {
+		w.out = w.appendRequestID(w.out)
+	}
+	if !a.ClaimsResponse("via") {
+		w.out = append(w.out, w.x.site.forwarding.via[res.Minor]...)
+	}
+	if s != nil {
+		w.out = s.appendSetCookie(w.out, &w.x.member, b, c.stream.tls != nil)
+	}
 }
 
 // sendBody sends the head in work.out, and the body that begins with b. It returns how many bytes

@@ -3,7 +3,6 @@ package exchange
 import (
 	"crypto/tls"
 	"fmt"
-	"net/netip"
 
 	"weir/config"
 	"weir/proxy/http1"
@@ -21,9 +20,7 @@ type Site struct {
 	limits    http1.Limits
 	maxBody   int64
 	maxConns  int64
-	requests  int // per connection; 0: unlimited
-	trust     []netip.Prefix
-	mode      config.ForwardedMode
+	requests  int             // per connection; 0: unlimited
 	noPool    *telemetry.HTTP // counts what was refused before it had a pool
 	connStats *telemetry.Listener
 
@@ -32,6 +29,7 @@ type Site struct {
 	requestID  bool        // every request gets one
 	tls        *tls.Config // nil: plain
 	certFields bool        // backends are told about the certificate of the client
+	forwarding forwarding
 }
 
 // Target is where a route leads.
@@ -75,10 +73,9 @@ func (e *Engine) NewSite(o SiteOptions) *Site {
 		limits:   http1.Limits{Header: c.Limits.MaxHeader, Fields: c.Limits.MaxHeaderCount, Target: c.Limits.MaxTarget},
 		maxBody:  c.Limits.MaxBody, maxConns: int64(c.Limits.MaxConnections),
 		requests: c.KeepaliveRequests,
-		trust:    c.Forwarded.Trust, mode: c.Forwarded.Mode,
-		noPool: e.Telemetry.HTTP(c.Name, ""), connStats: e.Telemetry.Listener(c.Name),
+		noPool:   e.Telemetry.HTTP(c.Name, ""), connStats: e.Telemetry.Listener(c.Name),
 		admission: admission, pages: o.Pages, requestID: c.RequestID,
-		tls: o.TLS, certFields: c.TLS != nil && c.TLS.ClientCertHeaders,
+		tls: o.TLS, certFields: c.TLS != nil && c.TLS.ClientCertHeaders, forwarding: newForwarding(c),
 	}
 }
 
@@ -94,14 +91,4 @@ func (s *Site) admits() *admission {
 func CheckAdmission(c *config.Listener) error {
 	_, err := newAdmission(c, nil)
 	return err
-}
-
-// trusts reports whether the forwarding fields of a peer are believed.
-func (s *Site) trusts(a netip.Addr) bool {
-	for _, p := range s.trust {
-		if p.Contains(a) {
-			return true
-		}
-	}
-	return false
 }

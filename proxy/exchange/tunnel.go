@@ -53,7 +53,7 @@ func (c *client) switchProtocols(n int) {
 	res := &w.res
 	protocol := append([]byte(nil), res.Get(message.Upgrade)...)
 	res.StripHopByHop()
-	w.out = http1.AppendResponse(w.out[:0], res, false)
+	c.appendResponse(false)
 	w.out = appendUpgrade(w.out, protocol)
 	w.out = append(w.out, "\r\n"...)
 	w.out = append(w.out, w.back.B[res.Size:n]...)

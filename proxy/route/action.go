@@ -38,6 +38,15 @@ func newAction(r *config.Route) *Action {
 	return a
 }
 
+// ClaimsRequest reports whether the action removes or replaces every field of the request of a name,
+// given in lower case: whoever writes fields of its own leaves that one out.
+func (a *Action) ClaimsRequest(lower string) bool { return a != nil && a.RequestHeaders.claims(lower) }
+
+// ClaimsResponse is ClaimsRequest for the response.
+func (a *Action) ClaimsResponse(lower string) bool {
+	return a != nil && a.ResponseHeaders.claims(lower)
+}
+
 // ChangesTarget reports whether Target may differ from the target of a request.
 func (a *Action) ChangesTarget() bool { return a != nil && (a.prefix != "" || len(a.rewrite) > 0) }
 

@@ -38,9 +38,12 @@ func newHeaderChange(c config.HeaderChange) HeaderChange {
 
 func (c *HeaderChange) empty() bool { return len(c.gone) == 0 && c.lines == "" }
 
-// Sets reports whether every field of a name, given in lower case, is replaced by the one that
-// Append writes. Whoever writes fields of its own must leave that one out: Host, for instance.
-func (c *HeaderChange) Sets(lower string) bool { return slices.Contains(c.set, lower) }
+// sets reports whether every field of a name, given in lower case, is replaced by the one that
+// Append writes.
+func (c *HeaderChange) sets(lower string) bool { return slices.Contains(c.set, lower) }
+
+// claims reports whether every field of a name, given in lower case, is removed or replaced.
+func (c *HeaderChange) claims(lower string) bool { return slices.Contains(c.gone, lower) }
 
 // Drop marks the fields that are removed or replaced as not forwarded. A Host that is replaced is
 // not written from the authority of an absolute target either; Authority stays what it was.
@@ -57,7 +60,7 @@ func (c *HeaderChange) Drop(h *message.Head) {
 			}
 		}
 	}
-	if h.Absolute && c.Sets("host") {
+	if h.Absolute && c.sets("host") {
 		h.Absolute = false
 	}
 }
