@@ -26,6 +26,7 @@ func (c *checker) actions(r, l *value) {
 	c.changes(r)
 	for _, side := range []string{"request_headers", "response_headers"} {
 		c.headerChange(r.child(side), side == "request_headers")
+		c.ownFields(r.child(side), r, l)
 	}
 	for _, h := range c.fieldsOnce(r.child("headers").items) {
 		if strings.EqualFold(h.name, "host") {
@@ -111,6 +112,31 @@ var framingFields = []string{
 	"te", "trailer", "transfer-encoding", "upgrade",
 }
 
+// singleFields are those that a message has once at most; one that is added could be the second.
+var singleFields = []string{
+	"age", "authorization", "content-location", "content-range", "content-type", "date", "etag", "expires", "from", "last-modified",
+	"location", "max-forwards", "origin", "referer", "retry-after", "server", "user-agent", "x-real-ip", "x-request-id",
+	"x-forwarded-elb-ip", "x-forwarded-for-port", "x-forwarded-host", "x-forwarded-port", "x-forwarded-proto",
+}
+
+// ownFields refuses changes of fields that weir answers for by another key.
+func (c *checker) ownFields(v, r, l *value) {
+	certificates := l.child("tls").child("client_cert_headers").raw == true
+	for _, part := range []string{"set", "add", "remove"} {
+		for _, field := range v.child(part).items {
+			name := strings.ToLower(fieldName(field))
+			switch {
+			case field.broken:
+			case name == "location" && v.name == "response_headers" && r.child("redirect").given:
+				c.failHead(field, field.path+" stands beside redirect", "remove it: redirect.to is its value", r.child("redirect").head)
+			case strings.HasPrefix(name, "x-forwarded-clientcert-") && v.name == "request_headers" && certificates:
+				c.failHead(field, fmt.Sprintf("%s: %s tells of the certificate of the client", field.path, fieldName(field)),
+					"remove it, or tls.client_cert_headers, which writes this field", l.child("tls").child("client_cert_headers").at)
+			}
+		}
+	}
+}
+
 // headerChange checks the names of the fields that a route changes.
 func (c *checker) headerChange(v *value, request bool) {
 	set := c.fieldsOnce(v.child("set").items)
@@ -123,6 +149,8 @@ func (c *checker) headerChange(v *value, request bool) {
 			}
 			if request && strings.EqualFold(name, "host") {
 				c.hostField(field)
+			} else if slices.Contains(singleFields, strings.ToLower(name)) && strings.HasSuffix(field.key.path, ".add.*") {
+				c.failHead(field, fmt.Sprintf("%s: a message has one %s field at most", field.path, name), "write it under set")
 			}
 		}
 	}
