@@ -64,6 +64,9 @@ defaults
 		proto = "https"
 		bind += " ssl crt " + filepath.Join(p.certificates, bothFile) +
 			" alpn http/1.1 ssl-min-ver TLSv1.3 ciphersuites TLS_AES_128_GCM_SHA256"
+		if !p.scenario.Resume {
+			bind += " no-tls-tickets"
+		}
 	}
 	fmt.Fprintf(b, `    retries 2
     timeout connect 5s

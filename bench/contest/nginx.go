@@ -64,14 +64,18 @@ func nginxServers(p plan) string {
 func nginxHTTP(b *strings.Builder, p plan) {
 	listen, upload := p.listen.String()+";\n", ""
 	if p.scenario.TLS {
+		tickets := "ssl_session_tickets on;"
+		if !p.scenario.Resume {
+			tickets = "ssl_session_tickets off;\n        ssl_conf_command NumTickets 0;"
+		}
 		listen = fmt.Sprintf(`%s ssl;
         ssl_certificate %s;
         ssl_certificate_key %s;
         ssl_protocols TLSv1.3;
         ssl_conf_command Ciphersuites TLS_AES_128_GCM_SHA256;
         ssl_session_cache none;
-        ssl_session_tickets on;
-`, p.listen, filepath.Join(p.certificates, certFile), filepath.Join(p.certificates, keyFile))
+        %s
+`, p.listen, filepath.Join(p.certificates, certFile), filepath.Join(p.certificates, keyFile), tickets)
 	}
 	if p.scenario.Upload != "" {
 		upload = "            client_max_body_size 0;\n            proxy_request_buffering off;\n"
