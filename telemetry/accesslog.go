@@ -14,7 +14,7 @@ import (
 	"weir/config"
 )
 
-// Entry is one line of the access log: one request. Its strings are copied by Write, so they may
+// Entry is one line of the access log: one request, or one connection at layer 4. Its strings are copied by Write, so they may
 // point into buffers that are used again afterwards.
 type Entry struct {
 	Time      time.Time // when the request began
@@ -38,6 +38,11 @@ type Entry struct {
 	Outcome       Outcome
 	RequestID     string // empty: left out of the line
 	Reason        string // why the outcome is not ok, in words; empty: left out of the line
+
+	// EndedBy says who ended a connection at layer 4: client, backend, idle, drain or weir. It makes the
+	// line one of a connection, which has none of the fields of HTTP.
+	EndedBy string
+	SNI     string // that a client asked for by TLS; empty: left out of the line
 }
 
 // AccessLog writes one JSON line per request. Write may be called concurrently, also with Reopen

@@ -60,17 +60,24 @@ func (l *line) MarshalLogObject(enc zapcore.ObjectEncoder) error {
 	enc.AddString("listener", e.Listener)
 	enc.AddByteString("client", e.Client.Addr().Unmap().AppendTo(l.client[:0]))
 	enc.AddUint16("client_port", e.Client.Port())
-	enc.AddString("method", e.Method)
-	enc.AddString("host", e.Host)
-	enc.AddString("path", e.Target)
+	http := e.EndedBy == ""
+	if http {
+		enc.AddString("method", e.Method)
+		enc.AddString("host", e.Host)
+		enc.AddString("path", e.Target)
+	}
 	enc.AddString("proto", e.Proto)
-	enc.AddInt("status", e.Status)
+	if http {
+		enc.AddInt("status", e.Status)
+	}
 	enc.AddInt64("bytes_in", e.In)
 	enc.AddInt64("bytes_out", e.Out)
 	enc.AddFloat64("duration_ms", milliseconds(e.Total))
 	enc.AddFloat64("queue_ms", milliseconds(e.Queue))
 	enc.AddFloat64("connect_ms", milliseconds(e.Connect))
-	enc.AddFloat64("ttfb_ms", milliseconds(e.FirstByte))
+	if http {
+		enc.AddFloat64("ttfb_ms", milliseconds(e.FirstByte))
+	}
 	enc.AddString("pool", e.Pool)
 	enc.AddString("backend", e.Backend)
 	enc.AddInt("attempts", e.Attempts)
@@ -81,7 +88,14 @@ func (l *line) MarshalLogObject(enc zapcore.ObjectEncoder) error {
 	if e.RequestID != "" {
 		enc.AddString("request_id", e.RequestID)
 	}
-	enc.AddString("ua", e.UserAgent)
+	if http {
+		enc.AddString("ua", e.UserAgent)
+		return nil
+	}
+	enc.AddString("ended_by", e.EndedBy)
+	if e.SNI != "" {
+		enc.AddString("sni", e.SNI)
+	}
 	return nil
 }
 

@@ -33,6 +33,10 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	for _, h := range counted.http {
 		s.http(h)
 	}
+	for _, t := range counted.tcp {
+		s.tcp(t)
+	}
+	s.bytes(counted.http, counted.tcp)
 	for _, p := range counted.pools {
 		s.pool(p)
 	}
@@ -164,14 +168,11 @@ func (s *sink) http(h *HTTP) {
 	for k, n := range requests {
 		s.sendCount(httpRequests, n, h.listener, h.pool, k.method.String(), codeLabel(k.code))
 	}
-	for o, n := range outcomes {
+	for o, n := range outcomes[:OutcomeInternalError+1] {
 		s.sendCount(httpOutcomes, n, h.listener, h.pool, outcomeNames[o])
 	}
 	latency := h.Latency()
 	s.sendHistogram(httpDuration, &latency, h.created, h.listener, h.pool)
-	in, out := h.bytes()
-	s.sendCount(bytesTotal, in, h.listener, h.pool, "in")
-	s.sendCount(bytesTotal, out, h.listener, h.pool, "out")
 }
 
 func (s *sink) pool(p *Pool) {
@@ -181,6 +182,7 @@ func (s *sink) pool(p *Pool) {
 	for i := range p.retries {
 		s.sendCount(retriesTotal, p.retries[i].Load(), p.name, retryNames[i])
 	}
+	s.sendCount(rebalancedFlows, p.rebalanced.Load(), p.name)
 	s.sessions(p)
 	var probes Latency
 	p.probes.addTo(&probes)

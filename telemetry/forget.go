@@ -15,6 +15,7 @@ func (r *Registry) ForgetListener(name string) {
 	defer r.mu.Unlock()
 	delete(r.listeners, name)
 	maps.DeleteFunc(r.http, func(k httpKey, _ *HTTP) bool { return k.listener == name })
+	maps.DeleteFunc(r.tcp, func(k httpKey, _ *TCP) bool { return k.listener == name })
 }
 
 // ForgetPool makes the series of a pool and of its backends disappear.
@@ -22,6 +23,7 @@ func (r *Registry) ForgetPool(name string) {
 	r.mu.Lock()
 	delete(r.pools, name)
 	maps.DeleteFunc(r.http, func(k httpKey, _ *HTTP) bool { return k.pool == name })
+	maps.DeleteFunc(r.tcp, func(k httpKey, _ *TCP) bool { return k.pool == name })
 	maps.DeleteFunc(r.backends, func(k backendKey, _ *Backend) bool { return k.pool == name })
 	r.mu.Unlock()
 	r.picks.forget(func(k backendKey) bool { return k.pool == name })
@@ -47,9 +49,11 @@ func (r *Registry) Retain(c *config.Config) {
 	r.mu.Lock()
 	maps.DeleteFunc(r.listeners, func(name string, _ *Listener) bool { return c.Listeners[name] == nil })
 	maps.DeleteFunc(r.pools, func(name string, _ *Pool) bool { return c.Pools[name] == nil })
-	maps.DeleteFunc(r.http, func(k httpKey, _ *HTTP) bool {
+	gone := func(k httpKey) bool {
 		return c.Listeners[k.listener] == nil || k.pool != "" && c.Pools[k.pool] == nil
-	})
+	}
+	maps.DeleteFunc(r.http, func(k httpKey, _ *HTTP) bool { return gone(k) })
+	maps.DeleteFunc(r.tcp, func(k httpKey, _ *TCP) bool { return gone(k) })
 	maps.DeleteFunc(r.backends, func(k backendKey, _ *Backend) bool { return !kept[k] })
 	r.mu.Unlock()
 	r.picks.forget(func(k backendKey) bool { return !kept[k] })

@@ -1,7 +1,8 @@
 package telemetry
 
-// Outcome says in one word how a request ended, and so who ended it. It is a label of
-// weir_http_outcomes_total and a field of the access log; the set is closed.
+// Outcome says in one word how a request, or a connection at layer 4, ended, and so who ended it. It
+// is a label of weir_http_outcomes_total and weir_tcp_connections_total and a field of the access log;
+// the set is closed.
 type Outcome uint8
 
 // The outcomes. A request has exactly one: the first thing that went wrong for good.
@@ -28,6 +29,13 @@ const (
 	OutcomeTunnelIdle                        // no byte of an upgraded connection for tunnel_idle
 	OutcomeInternalError                     // a defect of ours: a recovered panic
 
+	// Those that follow are of connections at layer 4 alone.
+
+	OutcomeIdle         // no byte either way for tcp_idle
+	OutcomeHalfClosed   // one side had ended, and no byte of the other came for half_close
+	OutcomeDrainTimeout // cut at the end of its backend's drain_timeout
+	OutcomeRebalanced   // cut because its backend went down or was removed
+
 	outcomeCount
 )
 
@@ -53,6 +61,10 @@ var outcomeNames = [outcomeCount]string{
 	OutcomeOverload:           "overload",
 	OutcomeTunnelIdle:         "tunnel_idle",
 	OutcomeInternalError:      "internal_error",
+	OutcomeIdle:               "idle",
+	OutcomeHalfClosed:         "half_closed",
+	OutcomeDrainTimeout:       "drain_timeout",
+	OutcomeRebalanced:         "rebalanced",
 }
 
 // String is the word as it stands in labels and log lines. A value outside the set is

@@ -7,12 +7,13 @@ import (
 
 // Pool counts what happened in one pool as a whole. Its methods may be called concurrently.
 type Pool struct {
-	name     string
-	created  time.Time
-	registry *Registry
-	retries  [retryCount]atomic.Uint64
-	sessions []sessionShard
-	probes   histogram
+	name       string
+	created    time.Time
+	registry   *Registry
+	retries    [retryCount]atomic.Uint64
+	rebalanced atomic.Uint64 // flows
+	sessions   []sessionShard
+	probes     histogram
 }
 
 func newPool(r *Registry, name string, now time.Time) *Pool {

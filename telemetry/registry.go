@@ -44,6 +44,7 @@ type Registry struct {
 	mu        sync.RWMutex // guards the maps below
 	listeners map[string]*Listener
 	http      map[httpKey]*HTTP
+	tcp       map[httpKey]*TCP
 	pools     map[string]*Pool
 	backends  map[backendKey]*Backend
 	picks     picks
@@ -64,6 +65,7 @@ func New(o Options) *Registry {
 		descs:     newDescs(),
 		listeners: make(map[string]*Listener),
 		http:      make(map[httpKey]*HTTP),
+		tcp:       make(map[httpKey]*TCP),
 		pools:     make(map[string]*Pool),
 		backends:  make(map[backendKey]*Backend),
 	}
@@ -83,6 +85,12 @@ func (r *Registry) HTTP(listener, pool string) *HTTP {
 	return intern(r, r.http, httpKey{listener, pool}, func() *HTTP {
 		return newHTTP(listener, pool, r.shards, r.options.Now())
 	})
+}
+
+// TCP returns the counters of the connections from a listener to a pool, at layer 4; pool is empty for
+// those that had none.
+func (r *Registry) TCP(listener, pool string) *TCP {
+	return intern(r, r.tcp, httpKey{listener, pool}, func() *TCP { return newTCP(listener, pool, r.shards) })
 }
 
 // Pool returns the counters of a pool.
@@ -146,6 +154,7 @@ func (r *Registry) httpOf(pool string) []*HTTP {
 type registered struct {
 	listeners []*Listener
 	http      []*HTTP
+	tcp       []*TCP
 	pools     []*Pool
 	backends  []*Backend
 }
@@ -156,6 +165,7 @@ func (r *Registry) registered() registered {
 	return registered{
 		listeners: slices.Collect(maps.Values(r.listeners)),
 		http:      slices.Collect(maps.Values(r.http)),
+		tcp:       slices.Collect(maps.Values(r.tcp)),
 		pools:     slices.Collect(maps.Values(r.pools)),
 		backends:  slices.Collect(maps.Values(r.backends)),
 	}

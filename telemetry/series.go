@@ -69,8 +69,10 @@ const (
 	httpRequests
 	httpOutcomes
 	httpDuration
+	tcpConnections
 	bytesTotal
 	retriesTotal
+	rebalancedFlows
 	sessionsTotal
 	poolFailOpen
 	healthDuration
@@ -144,11 +146,15 @@ var series = [seriesCount]Series{
 		"Requests by how they ended, in the words of the access log."},
 	httpDuration: {"weir_http_request_duration_seconds", Histogram, PoolLevel, onExchange,
 		"Time from the first byte of a request to the last byte of its response."},
+	tcpConnections: {"weir_tcp_connections_total", Counter, PoolLevel, with(onExchange, "outcome"),
+		"Connections of tcp and tls listeners that have ended, by how, in the words of the access log."},
 	bytesTotal: {"weir_bytes_total", Counter, PoolLevel, with(onExchange, "direction"),
 		"Bytes exchanged with clients, heads included: in from them, out to them."},
 
 	retriesTotal: {"weir_retries_total", Counter, PoolLevel, with(onPool, "reason"),
 		"Tries of another backend after one failed, by reason."},
+	rebalancedFlows: {"weir_rebalanced_flows_total", Counter, PoolLevel, onPool,
+		"Flows that were taken off a backend because it went down or was removed (target_rebalance)."},
 	sessionsTotal: {"weir_sessions_total", Counter, PoolLevel, with(onPool, "result"),
 		"Requests to a pool with session persistence by what became of their session: hit, new or lost."},
 	poolFailOpen: {"weir_pool_fail_open", Gauge, PoolLevel, onPool,
