@@ -3,7 +3,6 @@ package proxy
 import (
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -199,87 +198,6 @@ func TestRetryBudget(t *testing.T) {
 	retries := a.requests() + b.requests() - sent
 	if retries < 3 || retries > sent*15/100 {
 		t.Errorf("%d retries of %d requests, want about 10 %%", retries, sent)
-	}
-}
-
-// A backend may close an idle connection at any time. No client must notice.
-func TestStaleIdleConnections(t *testing.T) {
-	overBoth(t, func(t *testing.T, begin beginner) {
-		random := rand.New(rand.NewPCG(1, 2))
-		closing := make(chan bool, 4096)
-		for range cap(closing) {
-			closing <- random.IntN(3) == 0
-		}
-		r, o := begin(t, func(s *side) {
-			for {
-				if _, _, ok := s.request(); !ok || !s.send(ok200) {
-					return
-				}
-				if <-closing {
-					return // although it promised to stay
-				}
-			}
-		})
-		c := r.dial()
-		for range 2000 {
-			c.get("/", "ok")
-		}
-		if got := o.Accepted(); got < 100 {
-			t.Errorf("%d connections to the backend: it did not close them", got)
-		}
-		r.wantOutcomes("ok 2000")
-	})
-}
-
-// POSTs on connections that the backend closes at random may fail, but never arrive twice.
-func TestNoPostArrivesTwice(t *testing.T) {
-	seen := make(chan string, 4096)
-	random := rand.New(rand.NewPCG(3, 4))
-	closing := make(chan int, 4096)
-	for range cap(closing) {
-		closing <- random.IntN(4)
-	}
-	script := func(s *side) {
-		for {
-			_, body, ok := s.request()
-			if !ok {
-				return
-			}
-			seen <- body
-			switch <-closing {
-			case 0:
-				s.reset() // without an answer
-				return
-			case 1:
-				s.send(ok200)
-				return
-			}
-			if !s.send(ok200) {
-				return
-			}
-		}
-	}
-	r := start(t, site("", "", newOrigin(t, script).Addr(), newOrigin(t, script).Addr()))
-	c := r.dial()
-	const sent = 500
-	failed := 0
-	for i := range sent {
-		body := fmt.Sprintf("%04d", i)
-		c.send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\n" + body)
-		if a := c.receive("POST"); a.StatusCode != 200 {
-			failed++
-		}
-	}
-	r.stop(patience)
-	times := map[string]int{}
-	for range len(seen) {
-		body := <-seen
-		if times[body]++; times[body] > 1 {
-			t.Errorf("POST %s arrived %d times", body, times[body])
-		}
-	}
-	if failed == 0 || failed == sent {
-		t.Errorf("%d of %d failed: the origin did not do what it was made for", failed, sent)
 	}
 }
 
