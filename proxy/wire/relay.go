@@ -89,6 +89,8 @@ type Relay struct {
 	conns   [2]*Conn
 	options RelayOptions
 	ways    [2]way // by the side that sends
+	running atomic.Int32
+	done    func(Ending)
 
 	mu     sync.Mutex // guards what follows
 	ended  [2]bool    // what a side sends has ended
@@ -100,7 +102,7 @@ type Relay struct {
 }
 
 // NewRelay prepares a relay between two connections. Nobody else may read from or write to either
-// until Run has returned.
+// until the relay has ended.
 func NewRelay(client, backend *Conn, o RelayOptions) *Relay {
 	r := &Relay{conns: [2]*Conn{client, backend}, options: o}
 	for s := range r.ways {
@@ -109,16 +111,22 @@ func NewRelay(client, backend *Conn, o RelayOptions) *Relay {
 	return r
 }
 
-// Run relays until the end and says what that was. The caller then closes both connections; if the
-// cause is not CauseEnd both have been reset. Run starts one goroutine, which has ended when it
-// returns.
-func (r *Relay) Run() Ending {
-	up := make(chan struct{})
+// Start relays until the end, and then calls done, once, which is where the connections are closed: if
+// the cause is not CauseEnd both have been reset. It starts two goroutines, one for each direction, and
+// done is called by the one that ends last. They are new ones so that their stacks are small.
+func (r *Relay) Start(done func(Ending)) {
+	r.done = done
+	r.running.Store(int32(len(r.ways)))
 	r.startTicking()
-	go r.up(up)
-	r.carry(Backend)
-	<-up
-	return r.settle()
+	go r.carry(Client)
+	go r.carry(Backend)
+}
+
+// Run is Start that waits for the end.
+func (r *Relay) Run() Ending {
+	end := make(chan Ending, 1)
+	r.Start(func(e Ending) { end <- e })
+	return <-end
 }
 
 // Stop ends the relay from outside, at any time: both sides see a reset.
@@ -140,13 +148,9 @@ func (r *Relay) settle() Ending {
 	return r.fate
 }
 
-func (r *Relay) up(done chan<- struct{}) {
-	defer close(done)
-	r.carry(Client)
-}
-
 // carry moves what one side sends until that side has ended, or the relay has.
 func (r *Relay) carry(from Side) {
+	defer r.leave()
 	defer r.recovered()
 	w := &r.ways[from]
 	err := w.run()
@@ -160,6 +164,13 @@ func (r *Relay) carry(from Side) {
 		broken = from.other()
 	}
 	r.end(Ending{Cause: CauseBroken, Side: broken, Err: err})
+}
+
+// leave notes that one direction has finished.
+func (r *Relay) leave() {
+	if r.running.Add(-1) == 0 {
+		r.done(r.settle())
+	}
 }
 
 // recovered ends this relay, and only this one, on a defect of ours.
