@@ -51,6 +51,9 @@ func (c *checker) warnHead(v *value, message, hint string) {
 var matrix = map[Protocol][]Protocol{
 	HTTP:  {HTTP, HTTPS},
 	HTTPS: {HTTP, HTTPS},
+	TCP:   {TCP},
+	TLS:   {TLS, TCP},
+	UDP:   {UDP, QUIC},
 }
 
 // listener checks one listener.
@@ -75,6 +78,7 @@ func (c *checker) listener(l *value) {
 	if l.strange {
 		c.dangling = true // it may have named a pool
 	}
+	c.foreign(l)
 	c.reference(pool, l)
 	c.routes(l, routes)
 	c.listenerTLS(l)

@@ -16,7 +16,10 @@ func (c *checker) pool(p *value) {
 	if p.fields == nil {
 		return
 	}
+	c.foreign(p)
 	c.tls(p)
+	c.queue(p)
+	c.layer4(p)
 	c.hash(p)
 	c.slowStart(p)
 	c.repeats(p.child("retries").child("on"))
@@ -32,9 +35,13 @@ func (c *checker) tls(p *value) {
 		return
 	}
 	protocol, check := p.child("protocol"), p.child("health_check")
-	probes := check.fields != nil && check.child("protocol").raw == "https"
-	if !protocol.broken && protocol.raw == "http" && !probes {
-		c.failHead(v, fmt.Sprintf("%s has no effect: %s speaks http without TLS", v.path, p.path), "add protocol: https to the pool, or remove tls")
+	secure := func(v *value) bool { return v.broken || v.raw == "https" || v.raw == "tls" }
+	if probes := check.fields != nil && secure(check.child("protocol")); !secure(protocol) && !probes {
+		remedy := "https"
+		if !Protocol(get[string](p, "protocol")).HTTP() {
+			remedy = "tls"
+		}
+		c.failHead(v, fmt.Sprintf("%s has no effect: %s speaks %s without TLS", v.path, p.path, protocol.raw), "add protocol: "+remedy+" to the pool, or remove tls")
 		return
 	}
 	cert, key := v.child("client_cert"), v.child("client_key")
@@ -45,6 +52,19 @@ func (c *checker) tls(p *value) {
 	if verify.given && verify.raw == false {
 		hint := "a backend is not authenticated: prefer tls.ca with the authority of the backends"
 		c.warn(verify, verify.path+" is off", hint)
+	}
+}
+
+// queue wants one time-out of the queue, and something that fills it.
+func (c *checker) queue(p *value) {
+	own, other := p.child("queue").child("timeout"), p.child("timeouts").child("queue")
+	if own.given && other.given && !own.broken && !other.broken {
+		c.fail(other, fmt.Sprintf("%s and %s are the same", own.path, other.path), "keep one of them", own.at)
+	}
+	room := p.child("queue").child("max")
+	limited := func(v *value) bool { return v.child("max_connections").given }
+	if room.given && !room.broken && !limited(p) && !p.strange && !slices.ContainsFunc(p.child("backends").items, limited) {
+		c.warn(room, room.path+" has no effect without max_connections", "add max_connections to the pool, or remove it")
 	}
 }
 
@@ -126,7 +146,7 @@ func (c *checker) weights(p, v *value) {
 // The keys of a health check that belong to some protocols only.
 var (
 	httpOnly = []string{"path", "method", "host", "headers", "status", "body", "body_not", "max_body"}
-	tcpOnly  = []string{"send", "expect"}
+	rawOnly  = []string{"send", "expect"}
 )
 
 // health checks the health check of a pool.
@@ -135,16 +155,12 @@ func (c *checker) health(p, v *value) {
 	if v.fields == nil || protocol.broken {
 		return
 	}
-	useless, remedy := httpOnly, "add protocol: http to the health check, or remove it"
-	if protocol.raw != "tcp" {
-		useless, remedy = tcpOnly, "add protocol: tcp to the health check, or remove it"
+	speaks := probeProtocol(v, Protocol(get[string](p, "protocol")))
+	c.probeKeys(v, speaks)
+	if speaks == UDP && !p.child("protocol").broken && !datagrams(p) {
+		c.fail(protocol, fmt.Sprintf("%s udp is for udp and quic pools: %s speaks %s", protocol.path, p.path, p.child("protocol").raw), "write protocol: tcp")
 	}
-	for _, name := range useless {
-		if k := v.child(name); k.given {
-			c.found.add(Error, k.head, k.path, fmt.Sprintf("%s has no effect: the health check is %s", k.path, protocol.raw), remedy)
-		}
-	}
-	if plain := v.child("plaintext"); plain.raw == true && protocol.raw != "https" && (protocol.raw == "tcp" || p.child("protocol").raw == "http") {
+	if plain := v.child("plaintext"); plain.raw == true && speaks != HTTPS && (!speaks.HTTP() || p.child("protocol").raw == "http") {
 		c.warn(plain, plain.path+" has no effect: the probe is plain anyway", "remove it")
 	}
 	interval, timeout := get[time.Duration](v, "interval"), get[time.Duration](v, "timeout")
@@ -153,6 +169,22 @@ func (c *checker) health(p, v *value) {
 			fmt.Sprintf("probes of one backend never overlap: one that does not answer is probed every %s", timeout))
 	}
 	c.probeRequest(v)
+}
+
+// probeKeys looks for keys that probes which speak protocol have no use for.
+func (c *checker) probeKeys(v *value, protocol Protocol) {
+	useless, remedy := slices.Concat(httpOnly, rawOnly), "remove it"
+	switch {
+	case protocol.HTTP():
+		useless, remedy = rawOnly, "add protocol: tcp to the health check, or remove it"
+	case protocol == TCP || protocol == UDP:
+		useless, remedy = httpOnly, "add protocol: http to the health check, or remove it"
+	}
+	for _, name := range useless {
+		if k := v.child(name); k.given {
+			c.found.add(Error, k.head, k.path, fmt.Sprintf("%s has no effect: the health check is %s", k.path, protocol), remedy)
+		}
+	}
 }
 
 // probeRequest checks what belongs together in an http probe.

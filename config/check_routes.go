@@ -75,14 +75,16 @@ func (b *reachable) add(r *value) {
 
 // effort is how many comparisons covers makes at most.
 func effort(a, b Route) int {
-	return 1 + len(a.Methods)*len(b.Methods) + len(a.Headers)*len(b.Headers) + len(a.Query)*len(b.Query) + len(a.Source)*len(b.Source)
+	return 1 + len(a.Methods)*len(b.Methods) + len(a.Headers)*len(b.Headers) + len(a.Query)*len(b.Query) + len(a.Source)*len(b.Source) +
+		len(a.SNI)*len(b.SNI) + len(a.ALPN)*len(b.ALPN)
 }
 
 // covers reports whether every request that b matches is matched by a, as far as that can be told
 // cheaply: expressions cover each other only if they are the same, and networks are not joined.
 func covers(a, b Route) bool {
-	return coversHost(a.Host, b.Host) && coversPath(a, b) && coversMethods(a.Methods, b.Methods) &&
-		coversHeaders(a.Headers, b.Headers) && coversQuery(a.Query, b.Query) && coversSource(a.Source, b.Source)
+	return coversHost(a.Host, b.Host) && coversPath(a, b) && coversWords(a.Methods, b.Methods) &&
+		coversHeaders(a.Headers, b.Headers) && coversQuery(a.Query, b.Query) && coversSource(a.Source, b.Source) &&
+		coversNames(a.SNI, b.SNI) && coversWords(a.ALPN, b.ALPN)
 }
 
 func coversHost(a, b string) bool {
@@ -113,12 +115,26 @@ func hasSegments(path, prefix string) bool {
 	return ok && (rest == "" || rest[0] == '/' || strings.HasSuffix(prefix, "/"))
 }
 
-func coversMethods(a, b []string) bool {
+// coversWords wants every word of b in a.
+func coversWords(a, b []string) bool {
 	if len(a) == 0 {
 		return true
 	}
 	for _, m := range b {
 		if !slices.Contains(a, m) {
+			return false
+		}
+	}
+	return len(b) > 0
+}
+
+// coversNames wants every name of b in one of a.
+func coversNames(a, b []string) bool {
+	if len(a) == 0 {
+		return true
+	}
+	for _, name := range b {
+		if !slices.ContainsFunc(a, func(pattern string) bool { return coversHost(pattern, name) }) {
 			return false
 		}
 	}

@@ -12,8 +12,19 @@ func (c *checker) persistence(p *value) {
 	if v.fields == nil || v.child("type").broken {
 		return
 	}
-	cookie := v.child("cookie")
-	switch kind := PersistenceType(get[string](v, "type")); kind {
+	protocol := Protocol(get[string](p, "protocol"))
+	if p.child("protocol").broken {
+		return
+	}
+	if !protocol.HTTP() {
+		c.persistence4(v, protocol)
+		return
+	}
+	cookie, kind := v.child("cookie"), persistenceTypes(protocol)[0]
+	if v.has("type") {
+		kind = PersistenceType(get[string](v, "type"))
+	}
+	switch kind {
 	case PersistSourceIP:
 		if cookie.given {
 			c.failHead(cookie, cookie.path+" has no effect: sessions are kept by source_ip", "remove it, or write type: http_cookie")

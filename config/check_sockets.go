@@ -15,18 +15,20 @@ type socket struct {
 	v     *value
 	ip    netip.Addr // invalid: all addresses of both families
 	port  string
+	udp   bool
 }
 
 // sockets checks that no two listeners want the same address.
 func (c *checker) sockets() {
 	byPort := map[string][]socket{}
-	add := func(owner string, v *value) {
+	add := func(owner string, v *value, udp bool) {
 		s, ok := socketOf(owner, v)
 		if !ok {
 			return
 		}
+		s.udp = udp
 		for _, other := range byPort[s.port] {
-			if overlap(s.ip, other.ip) {
+			if s.udp == other.udp && overlap(s.ip, other.ip) {
 				c.fail(v, fmt.Sprintf("%s and %s both bind %s", other.owner, s.owner, shared(s, other)),
 					"give one of them another port, or both different addresses", other.v.at)
 				break
@@ -38,12 +40,13 @@ func (c *checker) sockets() {
 		if l.fields == nil {
 			continue
 		}
-		add(l.path, l.child("address"))
+		udp := l.child("protocol").raw == "udp"
+		add(l.path, l.child("address"), udp)
 		for _, item := range l.child("addresses").items {
-			add(l.path, item)
+			add(l.path, item, udp)
 		}
 	}
-	add("admin.listen", c.root.child("admin").child("listen"))
+	add("admin.listen", c.root.child("admin").child("listen"), false)
 }
 
 // socketOf reads an address that has been accepted by its row.

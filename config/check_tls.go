@@ -8,14 +8,16 @@ func (c *checker) listenerTLS(l *value) {
 	switch {
 	case protocol.broken || !protocol.given || v.broken && v.fields == nil:
 		return
-	case protocol.raw != "https" && v.given:
-		c.failHead(v, fmt.Sprintf("%s has no effect: %s speaks %s without TLS", v.path, l.path, protocol.raw), "write protocol: https, or remove tls")
-		return
-	case protocol.raw == "https" && !v.given:
-		c.failHead(l, l.path+" speaks https and has no tls", "add tls: { certificates: [{ cert: FILE, key: FILE }] }")
+	case protocol.raw != "https" && protocol.raw != "tls":
 		return
 	case !v.given:
+		c.failHead(l, fmt.Sprintf("%s speaks %s and has no tls", l.path, protocol.raw), "add tls: { certificates: [{ cert: FILE, key: FILE }] }")
 		return
+	}
+	for _, p := range v.child("alpn").items {
+		if protocol.raw == "https" && !p.broken && p.raw != "http/1.1" {
+			c.fail(p, fmt.Sprintf("%s %s is not spoken on https listeners", p.path, quote(p.text)), "write http/1.1, or remove alpn")
+		}
 	}
 	c.certificates(v.child("certificates"))
 	c.versions(v)

@@ -12,6 +12,8 @@ type features struct {
 	routesFull      bool // every matcher and action of HTTP routes, request_id, error_pages
 	upgrade         bool // timeouts.tunnel_idle and timeouts.half_close of pools
 	retryConditions bool // retries.on: timeout and statuses
+	layer4          bool // tcp, tls and udp listeners, tcp, tls, udp and quic pools, PROXY protocol, rebalancing
+	capacity        bool // max_connections of pools and backends, queue, drain_timeout
 }
 
 // built has the features of this version. It is never changed while the program runs.

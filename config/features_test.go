@@ -11,7 +11,7 @@ import (
 )
 
 // every has all features on.
-func every() features { return features{true, true, true, true, true, true} }
+func every() features { return features{true, true, true, true, true, true, true, true} }
 
 // listenerTLSText is a listener's tls with a certificate.
 const listenerTLSText = "tls: { certificates: [{ cert: a.crt, key: a.key }] }"
@@ -26,6 +26,9 @@ func TestFeatures(t *testing.T) {
 	pool := func(keys string) string {
 		return webListener + "pools: { app: { backends: [\"10.0.0.11:8080\"], " + keys + " } }\n"
 	}
+	stream := func(l, p string) string {
+		return "listeners: { web: { address: \":80\", pool: app, " + l + " } }\npools: { app: { backends: [\"10.0.0.11:8080\"], " + p + " } }\n"
+	}
 	defaults := func(keys string) string { return "defaults: { " + keys + " }\n" + webListener + appPool }
 	tests := []struct {
 		name  string
@@ -34,7 +37,7 @@ func TestFeatures(t *testing.T) {
 	}{
 		{"tlsListeners", features{tlsListeners: true}, []string{
 			"listeners: { web: { protocol: https, address: \":443\", pool: app, " + listenerTLSText + " } }\n" + appPool,
-			listener("timeouts: { client_tls: 1s }"), defaults("timeouts: { client_tls: 1s }"),
+			"listeners: { web: { protocol: https, address: \":443\", pool: app, timeouts: { client_tls: 1s }, " + listenerTLSText + " } }\n" + appPool, defaults("timeouts: { client_tls: 1s }"),
 		}},
 		{"persistence", features{persistence: true}, []string{pool("session_persistence: source_ip"), pool("session_persistence: { type: app_cookie, cookie: { name: S } }")}},
 		{"admission", features{admission: true}, []string{
@@ -51,6 +54,17 @@ func TestFeatures(t *testing.T) {
 		{"upgrade", features{upgrade: true}, []string{pool("timeouts: { tunnel_idle: 1s }"), pool("timeouts: { half_close: 1s }"), defaults("timeouts: { tunnel_idle: 1s, half_close: 1s }")}},
 		{"retryConditions", features{retryConditions: true}, []string{
 			pool("retries: { on: timeout }"), pool("retries: { on: 502 }"), pool("retries: { on: \"503\" }"), pool("retries: { on: [reset, 504] }"),
+		}},
+		{"layer4", features{layer4: true}, []string{
+			stream("protocol: tcp", "protocol: tcp"), stream("protocol: tcp, tcp: { keepalive: 5s }", "protocol: tcp"), stream("protocol: udp, udp: { responses: 1 }", "protocol: udp"),
+			stream("protocol: udp, limits: { max_sessions: 5 }, timeouts: { udp_idle: 5s }", "protocol: udp"), stream("protocol: tcp, timeouts: { tcp_idle: 5s }", "protocol: tcp"),
+			stream("protocol: tcp, routes: [{ sni: a.example, alpn: h2, pool: app }]", "protocol: tcp"),
+			listener("accept_proxy_protocol: { from: 10.0.0.0/8 }"), pool("send_proxy_protocol: v2"), stream("protocol: tcp", "protocol: tcp, target_rebalance: true, rebalance_rate: 5"),
+			stream("protocol: udp", "protocol: udp, health_check: { protocol: udp }"), pool("health_check: { protocol: tls }"),
+			defaults("timeouts: { tcp_idle: 1s, udp_idle: 1s }, limits: { max_sessions: 5 }"),
+		}},
+		{"capacity", features{capacity: true}, []string{
+			pool("max_connections: 5, queue: { max: 5 }"), pool("queue: { timeout: 1s }"), pool("drain_timeout: 5s"), defaults("timeouts: { drain: 5s }"),
 		}},
 	}
 	if got, want := len(tests), reflect.TypeFor[features]().NumField(); got != want {
@@ -72,7 +86,8 @@ func TestFeatures(t *testing.T) {
 // TestFeaturesInSchema wants the schema and the reference to know of a key exactly when it is on.
 func TestFeaturesInSchema(t *testing.T) {
 	off, on := vocabularyOf(features{}), vocabularyOf(every())
-	for _, name := range []string{"session_persistence", "rate_limit", "path_regex", "tunnel_idle", "client_tls", "request_headers", "min_body_rate"} {
+	for _, name := range []string{"session_persistence", "rate_limit", "path_regex", "tunnel_idle", "client_tls", "request_headers", "min_body_rate",
+		"sni", "accept_proxy_protocol", "target_rebalance", "udp_idle", "max_sessions", "drain_timeout", "send_proxy_protocol"} {
 		property, row := fmt.Sprintf("%q: {", name), "| `"+name+"` | "
 		if strings.Contains(string(schemaFor(off)), property) || !strings.Contains(string(schemaFor(on)), property) {
 			t.Errorf("the schema does not follow the switch of %s", name)

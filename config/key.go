@@ -26,6 +26,7 @@ type key struct {
 	naming   naming   // kindMap: which names there may be
 	listed   bool     // kindMap: a list of scalars is accepted too, named by themselves
 	single   bool     // kindList: one item alone is accepted too
+	only     []string // protocols of the listener or pool for which it has an effect; empty: all
 	planned  bool     // not supported by this version
 
 	// Filled in when the tree is built.
@@ -80,7 +81,7 @@ func vocabularyOf(f features) *key { return buildTree(rows(f)) }
 func rows(f features) []key {
 	var all []key
 	for _, part := range [][]key{
-		processRows(), defaultsRows(f), listenerRows(f), routeRows(f), poolRows(f), healthRows(), backendRows(),
+		processRows(), defaultsRows(f), listenerRows(f), routeRows(f), poolRows(f), healthRows(f), backendRows(f),
 	} {
 		all = append(all, part...)
 	}

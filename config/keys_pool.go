@@ -2,22 +2,27 @@ package config
 
 // poolRows are the keys of a pool.
 func poolRows(f features) []key {
+	protocols, unknown := enumWith(f.layer4, []string{"http", "https"}, []string{"tcp", "tls", "udp", "quic"}, []string{"grpc", "ip"})
+	algorithms, _ := enumWith(f.layer4, []string{"weighted_round_robin", "least_connections", "source_ip", "2_tuple_hash", "3_tuple_hash", "5_tuple_hash"}, []string{"quic_cid"}, nil)
+	unhashed := []string{"quic_cid"}
+	if f.layer4 {
+		unhashed = nil
+	}
 	conditions, later := enumWith(f.retryConditions, []string{"connect_failure", "reset"}, []string{"timeout", "502", "503", "504"}, nil)
 	rows := []key{
 		{path: "pools", kind: kindMap, doc: "Sets of interchangeable backends, by name."},
 		{path: "pools.*", kind: kindObject, doc: "One pool."},
-		{path: "pools.*.protocol", kind: kindEnum, def: "http", enum: []string{"http", "https"},
-			later: []string{"grpc", "tcp", "tls", "udp", "quic", "ip"}, doc: "What backends speak."},
+		{path: "pools.*.protocol", kind: kindEnum, def: "http", enum: protocols, later: unknown, doc: "What backends speak."},
 		{path: "pools.*.algorithm", kind: kindEnum, def: "weighted_round_robin",
-			enum:  []string{"weighted_round_robin", "least_connections", "source_ip", "2_tuple_hash", "3_tuple_hash", "5_tuple_hash"},
-			later: []string{"quic_cid"}, doc: "Who gets the next request."},
+			enum: algorithms, later: unhashed, doc: "Who gets the next request, connection or session."},
 		{path: "pools.*.hash", kind: kindObject, doc: "Tuning of `source_ip` and the tuple hashes."},
 		{path: "pools.*.hash.weighted", kind: kindBool, def: "true", doc: "Weights count."},
 		{path: "pools.*.hash.seed", kind: kindInt, def: "0", min: "0", max: "9223372036854775807",
 			doc: "Seed of the hash. The same seed gives the same table everywhere."},
-		{path: "pools.*.hash.quic_cid", kind: kindObject, planned: true, doc: "Slice of the QUIC connection ID."},
-		{path: "pools.*.hash.quic_cid.offset", kind: kindInt, def: "1", planned: true, doc: "First byte of it."},
-		{path: "pools.*.hash.quic_cid.length", kind: kindInt, def: "3", planned: true, doc: "Bytes of it."},
+		{path: "pools.*.hash.quic_cid", kind: kindObject, planned: !f.layer4, only: []string{"quic"},
+			doc: "The slice of a connection ID that says which server chose it."},
+		{path: "pools.*.hash.quic_cid.offset", kind: kindInt, def: "1", min: "0", max: "19", doc: "First byte of it, from 0."},
+		{path: "pools.*.hash.quic_cid.length", kind: kindInt, def: "3", min: "1", max: "16", doc: "Bytes of it."},
 		{path: "pools.*.slow_start", kind: kindObject, doc: "Ramp for a backend that joins or comes back. Absent: off."},
 		{path: "pools.*.slow_start.duration", kind: kindDuration, def: "30s", min: "100ms", max: "24h", zero: "off",
 			doc: "From a tenth of the weight to all of it."},
@@ -25,14 +30,14 @@ func poolRows(f features) []key {
 		{path: "pools.*.required", kind: kindBool, def: "true", doc: "Without a usable backend here the process is not ready."},
 		{path: "pools.*.min_healthy", kind: kindInt, def: "0", min: "1", max: "10000", zero: "never",
 			doc: "With fewer usable backends, fail open over all that are not in maintenance."},
-		{path: "pools.*.retries", kind: kindObject, doc: "When another backend is tried."},
+		{path: "pools.*.retries", kind: kindObject, only: streamWords(), doc: "When another backend is tried."},
 		{path: "pools.*.retries.attempts", kind: kindInt, def: "2", min: "0", max: "10", doc: "Tries after the first."},
 		{path: "pools.*.retries.on", kind: kindList, single: true, def: "[connect_failure, reset]",
 			doc: retriesDoc(f)},
 		{path: "pools.*.retries.on[]", kind: kindEnum, enum: conditions, later: later, doc: "A condition."},
 		{path: "pools.*.retries.budget", kind: kindPercent, def: "20%", min: "0%", max: "100%",
 			doc: "Retries as a share of the requests; connect failures do not count."},
-		{path: "pools.*.tls", kind: kindObject, doc: "TLS towards backends, for `protocol: https` and for https health checks."},
+		{path: "pools.*.tls", kind: kindObject, doc: "TLS towards backends, for `protocol: https` and `tls`, and for health checks that speak it."},
 		{path: "pools.*.tls.verify", kind: kindBool, def: "true", doc: "Verify the certificate."},
 		{path: "pools.*.tls.ca", kind: kindFile, doc: "PEM file of the authorities that are trusted. Empty: those of the system."},
 		{path: "pools.*.tls.server_name", kind: kindHost, doc: "Name that is asked for and verified. Empty: the backend's address."},
@@ -45,15 +50,22 @@ func poolRows(f features) []key {
 		{path: "pools.*.any_port", kind: kindBool, planned: true, doc: "Backends take the port that the client connected to."},
 		{path: "pools.*.resolve", kind: kindObject, planned: true, doc: "Resolution of backend addresses that are names."},
 	}
-	rows = append(rows, persistenceRows(!f.persistence)...)
+	rows = append(rows, persistenceRows(f)...)
 	rows = append(rows, []key{
-		{path: "pools.*.target_rebalance", kind: kindBool, planned: true, doc: "Move flows of a lost backend."},
-		{path: "pools.*.rebalance_rate", kind: kindInt, planned: true, doc: "Flows moved in a second."},
-		{path: "pools.*.drain_timeout", kind: kindDuration, planned: true, doc: "What is left on a draining backend after this is cut."},
+		{path: "pools.*.target_rebalance", kind: kindBool, planned: !f.layer4, only: []string{"tcp", "tls", "udp", "quic"},
+			doc: "Move the flows of a backend that went down or was removed: TCP connections are reset, so that clients come back elsewhere; UDP sessions move with their next datagram. Absent: true in udp and quic pools, false in others."},
+		{path: "pools.*.rebalance_rate", kind: kindInt, def: "0", min: "1", max: "1000000", zero: "all at once", planned: !f.layer4, only: []string{"tcp", "tls", "udp", "quic"},
+			doc: "Flows of a lost backend that are moved in a second."},
+		{path: "pools.*.drain_timeout", kind: kindDuration, min: "1s", max: "24h", zero: "at once", planned: !f.capacity, inherits: "defaults.timeouts.drain",
+			doc: "What is left on a backend this long after it began to drain, or was removed, is cut."},
 		{path: "pools.*.deletion_protection", kind: kindBool, planned: true, doc: "The API refuses to delete the pool."},
-		{path: "pools.*.max_connections", kind: kindInt, planned: true, doc: "Connections to one backend."},
-		{path: "pools.*.queue", kind: kindObject, planned: true, doc: "Waiting room beyond `max_connections`."},
-		{path: "pools.*.send_proxy_protocol", kind: kindText, planned: true, doc: "PROXY header towards backends."},
+		{path: "pools.*.max_connections", kind: kindInt, def: "0", min: "1", max: "10000000", zero: "no limit", planned: !f.capacity,
+			doc: "Requests, connections or sessions that one backend has at the same time. Beyond, another one takes them; when all are full, they wait in the queue."},
+		{path: "pools.*.queue", kind: kindObject, planned: !f.capacity, only: streamWords(), doc: "Waiting room while all backends have their `max_connections`."},
+		{path: "pools.*.queue.max", kind: kindInt, def: "1024", min: "1", max: "1000000", zero: "no waiting", doc: "Places in it. Who finds none gets 503, or is closed."},
+		{path: "pools.*.queue.timeout", kind: kindDuration, min: "1ms", max: "1h", inherits: "pools.*.timeouts.queue", doc: "Longest wait; 503."},
+		{path: "pools.*.send_proxy_protocol", kind: kindEnum, enum: []string{"v1", "v2"}, planned: !f.layer4, only: streamWords(),
+			doc: "Begin connections to backends with a PROXY header of this version, which has the addresses of the client. Absent: none. Health checks send one too."},
 		{path: "pools.*.outlier", kind: kindObject, planned: true, doc: "Ejection of backends that fail live traffic."},
 	}...)
 	return append(rows, boundRows("pools", f)...)
@@ -69,13 +81,14 @@ func retriesDoc(f features) string {
 }
 
 // healthRows are the keys of a pool's health check.
-func healthRows() []key {
+func healthRows(f features) []key {
+	protocols, later := enumWith(f.layer4, []string{"tcp", "http", "https"}, []string{"udp", "tls"}, []string{"grpc"})
 	const p = "pools.*.health_check"
 	return []key{
 		{path: p, kind: kindObject, word: "none",
-			doc: "How backends are probed. Absent: a TCP connection with the defaults below. `none`: backends are up at once."},
-		{path: p + ".protocol", kind: kindEnum, def: "tcp", enum: []string{"tcp", "http", "https"}, later: []string{"udp", "tls", "grpc"},
-			doc: "What probes speak. In an https pool `http` is spoken over TLS too, unless `plaintext` is set."},
+			doc: "How backends are probed. Absent: a TCP connection with the defaults below; in udp and quic pools no probes. `none`: backends are up at once."},
+		{path: p + ".protocol", kind: kindEnum, enum: protocols, later: later,
+			doc: "What probes speak. Absent: `tcp`; in udp and quic pools `udp`. In an https pool `http` is spoken over TLS too, unless `plaintext` is set. `tls` is a handshake. A `udp` probe fails on an ICMP message, and without the reply that `expect` wants."},
 		{path: p + ".port", kind: kindInt, def: "0", min: "1", max: "65535", zero: "the backend's", doc: "Port that is probed."},
 		{path: p + ".interval", kind: kindDuration, def: "5s", min: "1ms", max: "30m",
 			doc: "From one probe to the next, ± 10 %. Probes of one backend never overlap."},
@@ -96,14 +109,14 @@ func healthRows() []key {
 		{path: p + ".body", kind: kindRegexp, doc: "http, https: expression that the body must match. Go syntax, or with look-around where that refuses it."},
 		{path: p + ".body_not", kind: kindRegexp, doc: "http, https: expression that the body must not match."},
 		{path: p + ".max_body", kind: kindSize, def: "256KiB", min: "1B", max: "16MiB", doc: "http, https: bytes of the body that are read."},
-		{path: p + ".send", kind: kindPayload, doc: "tcp: sent after connecting; text or `hex:…`, at most 64 KiB."},
-		{path: p + ".expect", kind: kindExpect, doc: "tcp: wanted in reply; expression or `hex:…`."},
+		{path: p + ".send", kind: kindPayload, doc: "tcp: sent after connecting; udp: the datagram. Text or `hex:…`, at most 64 KiB."},
+		{path: p + ".expect", kind: kindExpect, doc: "tcp, udp: wanted in reply; expression or `hex:…`."},
 		{path: p + ".service", kind: kindText, planned: true, doc: "grpc: name of the service."},
 	}
 }
 
 // backendRows are the keys of a backend.
-func backendRows() []key {
+func backendRows(f features) []key {
 	const p = "pools.*.backends"
 	return []key{
 		{path: p, kind: kindMap, required: true, listed: true,
@@ -117,7 +130,7 @@ func backendRows() []key {
 		{path: p + ".*.health_check", kind: kindObject, doc: "Where this backend is probed."},
 		{path: p + ".*.health_check.address", kind: kindIP, doc: "IP that is probed. Empty: the backend's."},
 		{path: p + ".*.health_check.port", kind: kindInt, def: "0", min: "1", max: "65535", zero: "that of the pool's check", doc: "Port that is probed."},
-		{path: p + ".*.max_connections", kind: kindInt, planned: true, doc: "Connections to this backend."},
+		{path: p + ".*.max_connections", kind: kindInt, def: "0", min: "1", max: "10000000", zero: "that of the pool", planned: !f.capacity, doc: "As `max_connections` of the pool, for this backend."},
 		{path: p + ".*.id", kind: kindText, planned: true, doc: "Stable id for API clients."},
 		{path: p + ".*.meta", kind: kindMap, planned: true, doc: "Opaque values that are kept and shown."},
 	}

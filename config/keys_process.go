@@ -47,7 +47,12 @@ type bound struct {
 	zero       string
 	doc        string
 	planned    bool
+	only       []string // as of a key, on its side
 }
+
+// httpWords are the protocols of HTTP, streamWords all that run over connections.
+func httpWords() []string   { return []string{"http", "https"} }
+func streamWords() []string { return []string{"http", "https", "tcp", "tls"} }
 
 // timeoutBounds are the time-outs.
 func timeoutBounds(f features) []bound {
@@ -56,27 +61,29 @@ func timeoutBounds(f features) []bound {
 		return bound{name: name, side: side, kind: kindDuration, def: def, min: "1ms", max: "24h", zero: unbounded, doc: doc}
 	}
 	with := func(on bool, b bound) bound { b.planned = !on; return b }
+	http, streams := httpWords(), streamWords()
+	only := func(words []string, b bound) bound { b.only = words; return b }
 	grace := t("grace", "", "30s", "How long work in flight may take after the signal to stop.")
 	grace.zero = "not at all"
 	preStop := t("pre_stop", "", "0s", "Between \"not ready\" and the end of accepting.")
 	preStop.zero = "none"
 	return []bound{
-		with(f.tlsListeners, t("client_tls", "listeners", "5s", "TLS handshake with a client.")),
-		t("client_header", "listeners", "10s", "Whole request head; 408."),
-		t("client_body_idle", "listeners", "30s", "Between two parts of a request body; 408."),
-		t("client_idle", "listeners", "75s", "Between two requests on a connection."),
-		t("client_write_idle", "listeners", "60s", "Without progress while a response is sent."),
-		t("queue", "pools", "5s", "Waiting for the first verdict on a backend, while all of the pool are still being checked; 503. Without one that is up, the 503 comes at once."),
-		t("connect", "pools", "5s", "TCP connection to a backend; 503, 504 when no other is left."),
-		t("backend_tls", "pools", "5s", "TLS handshake with a backend."),
-		t("backend_response", "pools", "60s", "From the end of the request to the first byte of the response; 504."),
-		t("backend_idle", "pools", "60s", "Between two parts of a response body."),
-		t("backend_keepalive", "pools", "60s", "An unused connection to a backend is kept this long."),
-		with(f.upgrade, t("tunnel_idle", "pools", "1h", "Without data in either direction of an upgraded connection.")),
-		with(f.upgrade, t("half_close", "pools", "30s", "After one side of a connection has ended.")),
-		with(false, t("tcp_idle", "listeners", "350s", "Without data on a TCP connection.")),
-		with(false, t("udp_idle", "listeners", "60s", "Without a datagram in a UDP session.")),
-		with(false, t("drain", "pools", "5m", "What is left on a draining backend after this is cut.")),
+		only([]string{"https", "tls", "tcp"}, with(f.tlsListeners, t("client_tls", "listeners", "5s", "TLS handshake with a client; on tcp listeners that look at it, the wait for its first message."))),
+		only(http, t("client_header", "listeners", "10s", "Whole request head; 408.")),
+		only(http, t("client_body_idle", "listeners", "30s", "Between two parts of a request body; 408.")),
+		only(http, t("client_idle", "listeners", "75s", "Between two requests on a connection.")),
+		only(http, t("client_write_idle", "listeners", "60s", "Without progress while a response is sent.")),
+		only(streams, t("queue", "pools", "5s", "Waiting for the first verdict on a backend, while all of the pool are still being checked; 503. Without one that is up, the 503 comes at once.")),
+		only(streams, t("connect", "pools", "5s", "TCP connection to a backend; 503, 504 when no other is left.")),
+		only([]string{"http", "https", "tls"}, t("backend_tls", "pools", "5s", "TLS handshake with a backend.")),
+		only(http, t("backend_response", "pools", "60s", "From the end of the request to the first byte of the response; 504.")),
+		only(http, t("backend_idle", "pools", "60s", "Between two parts of a response body.")),
+		only(http, t("backend_keepalive", "pools", "60s", "An unused connection to a backend is kept this long.")),
+		only(http, with(f.upgrade, t("tunnel_idle", "pools", "1h", "Without data in either direction of an upgraded connection."))),
+		only(streams, with(f.upgrade, t("half_close", "pools", "30s", "After one side of a connection has ended."))),
+		only([]string{"tcp", "tls"}, with(f.layer4, t("tcp_idle", "listeners", "350s", "Without data in either direction of a TCP connection."))),
+		only([]string{"udp"}, with(f.layer4, t("udp_idle", "listeners", "60s", "Without a datagram in either direction of a UDP session."))),
+		with(f.capacity, t("drain", "", "5m", "What is left on a backend this long after it began to drain, or was removed, is cut. A pool has it as `drain_timeout`.")),
 		grace,
 		preStop,
 	}
@@ -85,16 +92,16 @@ func timeoutBounds(f features) []bound {
 // limitBounds are the limits.
 func limitBounds(f features) []bound {
 	return []bound{
-		{name: "max_header", side: "listeners", kind: kindSize, def: "64KiB", min: "1KiB", max: "1MiB", doc: "Bytes of a request head; 431."},
-		{name: "max_header_count", side: "listeners", kind: kindInt, def: "128", min: "1", max: "10000", doc: "Fields of a request head; 431. The same for a response; 502."},
-		{name: "max_target", side: "listeners", kind: kindSize, def: "16KiB", min: "64B", max: "1MiB", doc: "Bytes of a request target; 414."},
-		{name: "max_body", side: "listeners", kind: kindSize, def: "0", min: "1B", max: "1024TiB", zero: "unlimited", doc: "Bytes of a request body, declared or streamed; 413."},
-		{name: "max_connections", side: "listeners", kind: kindInt, def: "0", min: "1", max: "10000000", zero: "no limit by count", doc: "Client connections at the same time."},
+		{name: "max_header", only: httpWords(), side: "listeners", kind: kindSize, def: "64KiB", min: "1KiB", max: "1MiB", doc: "Bytes of a request head; 431."},
+		{name: "max_header_count", only: httpWords(), side: "listeners", kind: kindInt, def: "128", min: "1", max: "10000", doc: "Fields of a request head; 431. The same for a response; 502."},
+		{name: "max_target", only: httpWords(), side: "listeners", kind: kindSize, def: "16KiB", min: "64B", max: "1MiB", doc: "Bytes of a request target; 414."},
+		{name: "max_body", only: httpWords(), side: "listeners", kind: kindSize, def: "0", min: "1B", max: "1024TiB", zero: "unlimited", doc: "Bytes of a request body, declared or streamed; 413."},
+		{name: "max_connections", only: streamWords(), side: "listeners", kind: kindInt, def: "0", min: "1", max: "10000000", zero: "no limit by count", doc: "Client connections at the same time."},
 		{name: "new_connections_per_second", side: "listeners", kind: kindInt, def: "0", min: "1", max: "1000000", zero: "no limit", planned: !f.admission, doc: "Client connections accepted in a second."},
 		{name: "per_client_connections", side: "listeners", kind: kindInt, def: "0", min: "1", max: "1000000", zero: "no limit", planned: !f.admission, doc: "Connections of one client address."},
-		{name: "max_sessions", side: "listeners", kind: kindInt, planned: true, doc: "UDP sessions at the same time."},
-		{name: "min_body_rate", side: "listeners", kind: kindSize, def: "0", min: "1B", max: "1GiB", zero: "none", planned: !f.admission, doc: "Slowest upload, bytes in a second."},
-		{name: "max_response_header", side: "pools", kind: kindSize, def: "64KiB", min: "1KiB", max: "1MiB", doc: "Bytes of a response head; 502."},
+		{name: "max_sessions", only: []string{"udp"}, side: "listeners", kind: kindInt, def: "0", min: "1", max: "10000000", zero: "40 % of the descriptor limit", planned: !f.layer4, doc: "UDP sessions at the same time. The one that was idle longest makes room for a new one."},
+		{name: "min_body_rate", only: httpWords(), side: "listeners", kind: kindSize, def: "0", min: "1B", max: "1GiB", zero: "none", planned: !f.admission, doc: "Slowest upload, bytes in a second."},
+		{name: "max_response_header", only: httpWords(), side: "pools", kind: kindSize, def: "64KiB", min: "1KiB", max: "1MiB", doc: "Bytes of a response head; 502."},
 	}
 }
 
@@ -131,6 +138,7 @@ func boundRows(side string, f features) []key {
 				continue
 			}
 			k := b.row(prefix + ".")
+			k.only = b.only
 			k.def, k.inherits = "", "defaults."+section+"."+b.name
 			all = append(all, k)
 		}

@@ -1,16 +1,16 @@
 package config
 
 // persistenceRows are the keys of a pool's session persistence.
-func persistenceRows(later bool) []key {
+func persistenceRows(f features) []key {
 	const p = "pools.*.session_persistence"
 	return []key{
-		{path: p, kind: kindObject, short: "type", planned: later, doc: "Keep a client on its backend."},
-		{path: p + ".type", kind: kindEnum, def: "http_cookie", enum: []string{"http_cookie", "app_cookie", "source_ip"},
-			doc: "`http_cookie`: a cookie of weir's own, which backends do not see. `app_cookie`: a cookie that backends set. `source_ip`: the address of the client."},
-		{path: p + ".timeout", kind: kindDuration, def: "24h", min: "1m", max: "24h",
-			doc: "A session ends this long after its last use; with `http_cookie`, whose date is renewed after half of that, after its date."},
+		{path: p, kind: kindObject, short: "type", planned: !f.persistence, doc: "Keep a client on its backend."},
+		{path: p + ".type", kind: kindEnum, enum: []string{"http_cookie", "app_cookie", "source_ip"},
+			doc: "`http_cookie`: a cookie of weir's own, which backends do not see. `app_cookie`: a cookie that backends set. `source_ip`: the address of the client, which is all that pools without HTTP have. Absent: `http_cookie` in http and https pools, `source_ip` in others."},
+		{path: p + ".timeout", kind: kindDuration, min: "1m", max: "24h",
+			doc: "A session ends this long after its last use; with `http_cookie`, whose date is renewed after half of that, after its date. Absent: 24h in http and https pools, 1m in others, which have at most 1h."},
 		{path: p + ".fallback", kind: kindEnum, def: "rebalance", enum: []string{"rebalance", "fail"},
-			doc: "When the backend of a session cannot be used. `rebalance`: another one, for good. `fail`: 503."},
+			doc: "When the backend of a session cannot be used. `rebalance`: another one, for good. `fail`: 503, or the connection is closed."},
 		{path: p + ".cookie", kind: kindObject, doc: "The cookie. With `app_cookie` it has a name only."},
 		{path: p + ".cookie.name", kind: kindCookieName, def: "WEIR",
 			doc: "Name. `app_cookie` needs one: that of the backends' cookie, or `*` for any cookie that they set."},

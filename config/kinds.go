@@ -32,6 +32,7 @@ const (
 	kindRedirect
 	kindRewrite
 	kindMethod
+	kindALPN
 	kindFieldName
 	kindFieldValue
 	kindBody
@@ -89,6 +90,7 @@ var kinds = [...]kindInfo{
 	kindRedirect:    {name: "a URL", example: "https://new.example{path}{query}", zero: "", schema: `^(/|[Hh][Tt][Tt][Pp][Ss]?://)`},
 	kindRewrite:     {name: "a path", example: "/v2{path}", zero: "", schema: `^/`},
 	kindMethod:      {name: "a method", example: "GET", zero: "", schema: tokenSchema},
+	kindALPN:        {name: "a protocol", example: "h2 or http/1.1", zero: ""},
 	kindFieldName:   {name: "the name of a field", example: "X-Powered-By", zero: "", schema: tokenSchema},
 	kindFieldValue:  {name: "a field value", example: "text/plain", zero: ""},
 	kindBody:        {name: "a text", zero: ""},
@@ -130,6 +132,7 @@ var parsers = [...]func(text string, k *key) (any, *problem){
 	kindRedirect:    parseRedirect,
 	kindRewrite:     parseRewrite,
 	kindMethod:      parseMethod,
+	kindALPN:        parseALPN,
 	kindFieldName:   parseFieldName,
 	kindFieldValue:  parseFieldValue,
 	kindBody:        parseBody,

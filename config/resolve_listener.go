@@ -4,6 +4,7 @@ import (
 	"math"
 	"net/netip"
 	"strconv"
+	"time"
 )
 
 func resolveListener(v, defaults *value) *Listener {
@@ -18,11 +19,22 @@ func resolveListener(v, defaults *value) *Listener {
 		TLS:               resolveListenerTLS(v.child("tls")),
 		Access:            Access{Allow: list[netip.Prefix](v, "allow"), Deny: list[netip.Prefix](v, "deny")},
 		RateLimit:         resolveRateLimit(v.child("rate_limit")),
+		Proxy:             AcceptProxy{From: list[netip.Prefix](v.child("accept_proxy_protocol"), "from")},
 		RequestID:         get[bool](v, "request_id"),
 		ErrorPages:        resolveErrorPages(v.child("error_pages")),
 		KeepaliveRequests: v.integer("keepalive_requests"),
 		Timeouts:          resolveClientTimeouts(bounds{v.child("timeouts"), defaults.child("timeouts")}),
 		Limits:            resolveListenerLimits(bounds{v.child("limits"), defaults.child("limits")}),
+	}
+	if tcp := v.child("tcp"); l.Protocol == TCP || l.Protocol == TLS {
+		l.TCP = TCPOptions{Keepalive: get[time.Duration](tcp, "keepalive"), UserTimeout: get[time.Duration](tcp, "user_timeout")}
+	}
+	if l.Protocol == UDP {
+		limits := bounds{v.child("limits"), defaults.child("limits")}
+		l.UDP = UDPOptions{Responses: v.child("udp").integer("responses"), MaxSessions: int(limits.size("max_sessions"))}
+	}
+	if l.Protocol == HTTPS && len(l.TLS.ALPN) == 0 {
+		l.TLS.ALPN = []string{"http/1.1"}
 	}
 	for _, r := range v.child("routes").items {
 		l.Routes = append(l.Routes, resolveRoute(r))
@@ -51,6 +63,8 @@ func resolveClientTimeouts(b bounds) ClientTimeouts {
 		Idle:      b.duration("client_idle"),
 		WriteIdle: b.duration("client_write_idle"),
 		TLS:       b.duration("client_tls"),
+		TCPIdle:   b.duration("tcp_idle"),
+		UDPIdle:   b.duration("udp_idle"),
 	}
 }
 
@@ -89,9 +103,6 @@ func resolveListenerTLS(v *value) *ListenerTLS {
 		OCSP:              v.file("ocsp"),
 		ClientCA:          v.file("client_ca"),
 		ClientCertHeaders: get[bool](v, "client_cert_headers"),
-	}
-	if len(t.ALPN) == 0 {
-		t.ALPN = []string{"http/1.1"}
 	}
 	if t.ClientCA != "" {
 		t.ClientAuth = ClientAuth(get[string](v, "client_auth"))

@@ -34,8 +34,21 @@ func resolvePool(v, defaults *value) *Pool {
 			Tunnel:    t.duration("tunnel_idle"),
 			HalfClose: t.duration("half_close"),
 		},
-		Limits:      PoolLimits{MaxResponseHeader: int(m.size("max_response_header"))},
-		Persistence: resolvePersistence(v.child("session_persistence")),
+		Limits:       PoolLimits{MaxResponseHeader: int(m.size("max_response_header"))},
+		Queue:        v.child("queue").integer("max"),
+		SendProxy:    ProxyVersion(get[string](v, "send_proxy_protocol")),
+		Rebalance:    Rebalance{Move: get[bool](v, "target_rebalance"), Rate: v.integer("rebalance_rate")},
+		DrainTimeout: get[time.Duration](defaults.child("timeouts"), "drain"),
+	}
+	p.Persistence = resolvePersistence(v.child("session_persistence"), p.Protocol)
+	if own := v.child("drain_timeout"); own.given {
+		p.DrainTimeout = get[time.Duration](v, "drain_timeout")
+	}
+	if queue := v.child("queue"); queue.has("timeout") {
+		p.Timeouts.Queue = get[time.Duration](queue, "timeout")
+	}
+	if datagrams := p.Protocol == UDP || p.Protocol == QUIC; datagrams && !v.has("target_rebalance") {
+		p.Rebalance.Move = true
 	}
 	for _, on := range list[string](retries, "on") {
 		p.Retries.On = append(p.Retries.On, RetryOn(on))
@@ -45,13 +58,13 @@ func resolvePool(v, defaults *value) *Pool {
 	}
 	p.Health = resolveHealth(v.child("health_check"), p)
 	for _, b := range v.child("backends").items {
-		p.Backends = append(p.Backends, resolveBackend(b, p.Health))
+		p.Backends = append(p.Backends, resolveBackend(b, p, v.integer("max_connections")))
 	}
 	return p
 }
 
-// resolvePersistence returns the persistence of a pool, nil for none.
-func resolvePersistence(v *value) *Persistence {
+// resolvePersistence returns the persistence of a pool of the given protocol, nil for none.
+func resolvePersistence(v *value, protocol Protocol) *Persistence {
 	if !v.given {
 		return nil
 	}
@@ -60,6 +73,15 @@ func resolvePersistence(v *value) *Persistence {
 		Type:     PersistenceType(get[string](v, "type")),
 		Timeout:  get[time.Duration](v, "timeout"),
 		Fallback: Fallback(get[string](v, "fallback")),
+	}
+	if p.Type == "" {
+		p.Type = persistenceTypes(protocol)[0]
+	}
+	if p.Timeout == 0 {
+		p.Timeout = defaultPersistence
+		if !protocol.HTTP() {
+			p.Timeout = defaultPersistence4
+		}
 	}
 	switch p.Type {
 	case PersistAppCookie:
@@ -91,11 +113,11 @@ func resolveTLS(v *value) BackendTLS {
 
 // resolveHealth returns the health check of p, nil for none.
 func resolveHealth(v *value, p *Pool) *HealthCheck {
-	if v.word != "" {
+	if v.word != "" || !v.given && (p.Protocol == UDP || p.Protocol == QUIC) {
 		return nil
 	}
 	h := &HealthCheck{
-		Protocol:  Protocol(get[string](v, "protocol")),
+		Protocol:  probeProtocol(v, p.Protocol),
 		Port:      v.integer("port"),
 		Interval:  get[time.Duration](v, "interval"),
 		Timeout:   get[time.Duration](v, "timeout"),
@@ -114,6 +136,7 @@ func resolveHealth(v *value, p *Pool) *HealthCheck {
 		Send:      get[[]byte](v, "send"),
 		Expect:    get[Expect](v, "expect"),
 		TLS:       p.TLS,
+		SendProxy: p.SendProxy,
 	}
 	switch {
 	case h.Protocol == HTTPS && h.Plaintext:
@@ -122,6 +145,17 @@ func resolveHealth(v *value, p *Pool) *HealthCheck {
 		h.Protocol = HTTPS
 	}
 	return h
+}
+
+// probeProtocol is what the probes of health check v speak, in a pool of the given protocol.
+func probeProtocol(v *value, pool Protocol) Protocol {
+	switch {
+	case v.has("protocol"):
+		return Protocol(get[string](v, "protocol"))
+	case pool == UDP || pool == QUIC:
+		return UDP
+	}
+	return TCP
 }
 
 // statusSet joins the items of a status list.
@@ -140,22 +174,27 @@ func statusSet(items []statusItem) StatusSet {
 	return s
 }
 
-func resolveBackend(v *value, h *HealthCheck) *Backend {
+// resolveBackend returns a backend of p; most bounds its connections if it has no bound of its own.
+func resolveBackend(v *value, p *Pool, most int) *Backend {
 	b := &Backend{
-		Name:    v.name,
-		Origin:  v.head.origin(),
-		Address: get[netip.AddrPort](v, "address"),
-		Weight:  v.integer("weight"),
-		Backup:  get[bool](v, "backup"),
-		State:   State(get[string](v, "state")),
+		Name:           v.name,
+		Origin:         v.head.origin(),
+		Address:        get[netip.AddrPort](v, "address"),
+		Weight:         v.integer("weight"),
+		Backup:         get[bool](v, "backup"),
+		State:          State(get[string](v, "state")),
+		MaxConnections: v.integer("max_connections"),
 	}
 	probe := v.child("health_check")
 	addr, port := b.Address.Addr(), b.Address.Port()
 	if own := get[netip.Addr](probe, "address"); own.IsValid() {
 		addr = own
 	}
-	if h != nil && h.Port != 0 {
-		port = uint16(h.Port)
+	if p.Health != nil && p.Health.Port != 0 {
+		port = uint16(p.Health.Port)
+	}
+	if b.MaxConnections == 0 {
+		b.MaxConnections = most
 	}
 	if own := probe.integer("port"); own != 0 {
 		port = uint16(own)

@@ -15,6 +15,8 @@ func resolveRoute(v *value) Route {
 		Methods:         list[string](v, "method"),
 		Headers:         resolveHeaders(v.child("headers")),
 		Source:          list[netip.Prefix](v, "source"),
+		SNI:             list[string](v, "sni"),
+		ALPN:            list[string](v, "alpn"),
 		Pool:            get[string](v, "pool"),
 		Redirect:        resolveRedirect(v.child("redirect")),
 		Respond:         resolveRespond(v.child("respond")),

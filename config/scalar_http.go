@@ -110,6 +110,15 @@ func parseMethod(text string, _ *key) (any, *problem) {
 	return text, nil
 }
 
+// parseALPN reads the identifier of an application protocol (RFC 7301, section 6): bytes, of which
+// those that are printed will do.
+func parseALPN(text string, _ *key) (any, *problem) {
+	if text == "" || len(text) > 255 || strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return nil, mismatch(text, kindALPN)
+	}
+	return text, nil
+}
+
 // isToken reports whether s is a token of RFC 9110, section 5.6.2.
 func isToken(s string) bool {
 	for _, c := range []byte(s) {

@@ -245,7 +245,7 @@ pools: { app: { backends: ["10.0.0.11:8080", "[::1]:80"] } }
 		{"forwarded", l.Forwarded, Forwarded{
 			Mode: ForwardedAppend, Fields: []ForwardedField{XForwardedFor, XForwardedProto, XForwardedHost}, ClientFrom: XForwardedFor}},
 		{"keepalive", l.KeepaliveRequests, 0},
-		{"client time-outs", l.Timeouts, ClientTimeouts{10 * second, 30 * second, 75 * second, 60 * second, 5 * second}},
+		{"client time-outs", l.Timeouts, ClientTimeouts{10 * second, 30 * second, 75 * second, 60 * second, 5 * second, 350 * second, 60 * second}},
 		{"client limits", l.Limits, ListenerLimits{64 << 10, 128, 16 << 10, 0, 0, 0, 0, 0}},
 		{"protocol", p.Protocol, HTTP},
 		{"algorithm", p.Algorithm, WeightedRoundRobin},
@@ -257,6 +257,8 @@ pools: { app: { backends: ["10.0.0.11:8080", "[::1]:80"] } }
 		{"tls", p.TLS, BackendTLS{Verify: true}},
 		{"pool time-outs", p.Timeouts, BackendTimeouts{5 * second, 5 * second, 5 * second, 60 * second, 60 * second, 60 * second, time.Hour, 30 * second}},
 		{"pool limits", p.Limits, PoolLimits{64 << 10}},
+		{"queue", p.Queue, 1024},
+		{"drain", p.DrainTimeout, 5 * time.Minute},
 		{"health", *p.Health, HealthCheck{
 			Protocol: TCP, Interval: 5 * second, Timeout: 2 * second, Rise: 2, Fall: 3, Initial: InitialChecking,
 			Path: "/", Method: "GET", Status: StatusSet{Text: "200", Ranges: []StatusRange{{200, 200}}}, MaxBody: 256 << 10,

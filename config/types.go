@@ -58,6 +58,9 @@ type AccessLog struct {
 	Sample float64 // 0…1, share of the successful requests that are written; failures always are
 }
 
+// HTTP reports whether p carries HTTP messages.
+func (p Protocol) HTTP() bool { return p == HTTP || p == HTTPS }
+
 // Protocol is spoken on a listener, towards a pool's backends, or by a probe.
 type Protocol string
 
@@ -66,6 +69,9 @@ const (
 	HTTP  Protocol = "http"
 	HTTPS Protocol = "https"
 	TCP   Protocol = "tcp"
+	TLS   Protocol = "tls"
+	UDP   Protocol = "udp"
+	QUIC  Protocol = "quic" // of pools: passed through
 )
 
 // Listener is an address on which clients are served.
@@ -78,9 +84,12 @@ type Listener struct {
 	Routes    []Route
 	Forwarded Forwarded
 	Via       string       // name in the Via fields that are added; empty: none are
-	TLS       *ListenerTLS // of https listeners; nil of others
+	TLS       *ListenerTLS // of https and tls listeners; nil of others
 	Access    Access
 	RateLimit RateLimit
+	Proxy     AcceptProxy
+	TCP       TCPOptions // of tcp and tls listeners
+	UDP       UDPOptions // of udp listeners
 
 	RequestID         bool           // every request gets an id
 	ErrorPages        map[int]string // files with the bodies of responses of weir's own, by status; may be nil
@@ -134,7 +143,9 @@ type ClientTimeouts struct {
 	BodyIdle  time.Duration // between two parts of a request body; 408
 	Idle      time.Duration // between requests
 	WriteIdle time.Duration // without progress while sending a response
-	TLS       time.Duration // TLS handshake
+	TLS       time.Duration // TLS handshake, or the first message of one that is only looked at
+	TCPIdle   time.Duration // without data in either direction
+	UDPIdle   time.Duration // without a datagram in either direction
 }
 
 // ListenerLimits bound what a client may send. 0 means no bound.
@@ -178,6 +189,11 @@ type Pool struct {
 	Health     *HealthCheck // nil: backends are up at once
 	Timeouts   BackendTimeouts
 	Limits     PoolLimits
+	Queue      int // how many may wait while every backend has its MaxConnections; 0: none
+	SendProxy  ProxyVersion
+	Rebalance  Rebalance // of pools without HTTP
+	// DrainTimeout ends what is left on a backend that drains or was removed; 0: at once.
+	DrainTimeout time.Duration
 	// Persistence keeps clients on their backends; nil: it does not.
 	Persistence *Persistence
 	Backends    []*Backend // in the order of the file; names are unique
@@ -217,7 +233,7 @@ type Retries struct {
 	Budget   float64 // retries may be this share of the requests, 0…1; connect failures are outside
 }
 
-// BackendTLS configures TLS towards the backends of an https pool.
+// BackendTLS configures TLS towards the backends of an https or tls pool.
 type BackendTLS struct {
 	Verify     bool
 	CA         string // PEM file; empty: the system's
@@ -235,7 +251,7 @@ type BackendTimeouts struct {
 	Idle      time.Duration // between two parts of a response body
 	Keepalive time.Duration // an unused connection is kept this long
 	Tunnel    time.Duration // without data in either direction of an upgraded connection
-	HalfClose time.Duration // from the end of one direction of an upgraded connection to that of the other
+	HalfClose time.Duration // from the end of one direction of a connection without HTTP to that of the other
 }
 
 // PoolLimits bound what a backend may send. 0 means no bound.
@@ -259,8 +275,10 @@ type Backend struct {
 	Origin  Origin
 	Address netip.AddrPort
 	Weight  int // 0…256
-	Backup  bool
-	State   State
+	// MaxConnections bounds its requests, connections or sessions at the same time; 0: no bound.
+	MaxConnections int
+	Backup         bool
+	State          State
 	// ProbeAddress is where probes go: the address with the overrides of the pool's and the
 	// backend's health check applied.
 	ProbeAddress netip.AddrPort
@@ -278,7 +296,7 @@ const (
 
 // HealthCheck says how the backends of a pool are probed.
 type HealthCheck struct {
-	Protocol Protocol // http https tcp
+	Protocol Protocol // http https tcp tls udp
 	Port     int      // 0: the backend's
 	Interval time.Duration
 	Timeout  time.Duration
@@ -298,16 +316,18 @@ type HealthCheck struct {
 	BodyNot string // regular expression that must not match; empty: not looked at
 	MaxBody int    // bytes of the body that are read
 
-	Send   []byte // tcp: sent after connecting
-	Expect Expect // tcp: wanted in reply
-	// ServerName, CA and Verify come from the pool's tls settings (https probes).
+	Send   []byte // tcp: sent after connecting; udp: the datagram
+	Expect Expect // tcp, udp: wanted in reply
+	// TLS has the settings of the pool, for https and tls probes.
 	TLS BackendTLS
+	// SendProxy is that of the pool: probes over TCP begin with such a header, without addresses.
+	SendProxy ProxyVersion
 }
 
 // Header is one field of a message.
 type Header struct{ Name, Value string }
 
-// Expect is what a TCP probe wants to read: a regular expression or literal bytes.
+// Expect is what a tcp or udp probe wants to read: a regular expression or literal bytes.
 type Expect struct {
 	Pattern string
 	Literal []byte

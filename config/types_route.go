@@ -2,7 +2,7 @@ package config
 
 import "net/netip"
 
-// Route says what happens to the requests that it matches. An empty matcher matches everything;
+// Route says what happens to the requests, or connections, that it matches. An empty matcher matches everything;
 // all of them must match. Exactly one of Pool, Split, Redirect and Respond is set.
 type Route struct {
 	Origin     Origin
@@ -14,6 +14,8 @@ type Route struct {
 	Headers    []Header       // each of these: names in any letter case, values as a whole
 	Query      []Parameter    // each of these, decoded; one of several of a name is enough
 	Source     []netip.Prefix // any of these has the address of the client
+	SNI        []string       // of tcp and tls listeners: exact or *.suffix, lower case; the client asks for any of these
+	ALPN       []string       // of tcp and tls listeners: the client offers any of these
 
 	Pool     string
 	Split    []Arm // at least one has weight

@@ -1,12 +1,12 @@
 package config
 
-// ListenerTLS configures TLS towards the clients of an https listener.
+// ListenerTLS configures TLS towards the clients of an https or tls listener.
 type ListenerTLS struct {
 	Certificates []Certificate // at least one; the first is for names that no other has
 	MinVersion   TLSVersion
 	MaxVersion   TLSVersion // not below MinVersion
 	CipherSuites []string   // of TLS 1.2, by their names in crypto/tls; empty: all that are secure
-	ALPN         []string   // the preferred one first; never empty
+	ALPN         []string   // the preferred one first; empty only on tls listeners: none is chosen
 	TicketKeys   [][]byte   // 32 bytes each, the first encrypts; empty: keys of the process
 	OCSP         string     // DER file of a response to staple; empty: none
 	ClientCA     string     // PEM file of the authorities of clients; empty: none are asked for
