@@ -15,6 +15,8 @@ var (
 	ErrNoCapacity = errors.New("every backend that is up has weight 0")
 	// ErrChecking: no backend has had its first verdict. Wait on Snapshot.Replaced and try again.
 	ErrChecking = errors.New("every backend is still being checked")
+	// ErrFull: every backend that could serve has as many leases as it may have. Wait in the Queue.
+	ErrFull = errors.New("every backend that is up has its maximum of connections")
 )
 
 // Lease is a counted pick: it is part of its backend's load until it is released.
@@ -24,13 +26,38 @@ type Lease struct{ backend *Backend }
 func (l Lease) Backend() *Backend { return l.backend }
 
 // Release ends the lease. It must be called exactly once for every lease that Acquire gave.
-func (l Lease) Release() { l.backend.released.Add(1) }
+func (l Lease) Release() {
+	l.backend.released.Add(1)
+	if q := l.backend.queue; q.waiting.Load() != 0 {
+		q.wake()
+	}
+}
 
 // Acquire picks a backend for f and counts a lease on it. Backends in tried, which may be nil, are
-// never picked. The error is ErrNoBackendUp, ErrNoCapacity or ErrChecking. Acquire takes no lock,
-// allocates nothing and reads no clock; any number of goroutines may call it.
+// never picked. The error is ErrNoBackendUp, ErrNoCapacity, ErrChecking or ErrFull, which it is too
+// while others wait in the queue. Acquire takes no lock, allocates nothing and reads no clock; any
+// number of goroutines may call it.
 func (p *Pool) Acquire(f Flow, tried *Tried) (Lease, error) {
 	s := p.snapshot.Load()
+	if s.bounded && p.queue.waiting.Load() != 0 {
+		return Lease{}, ErrFull
+	}
+	return s.acquire(f, tried)
+}
+
+// AcquireQueued is Acquire for the owner of a Place.
+func (p *Pool) AcquireQueued(f Flow, tried *Tried) (Lease, error) {
+	return p.snapshot.Load().acquire(f, tried)
+}
+
+// Queue takes a place among those who wait for a lease, unless most have one. Whoever has a place
+// tries AcquireQueued before waiting: a lease may have become free meanwhile.
+func (p *Pool) Queue(most int) (*Place, bool) { return p.queue.enter(most) }
+
+// Queued is the length of the queue.
+func (p *Pool) Queued() int64 { return p.queue.waiting.Load() }
+
+func (s *Snapshot) acquire(f Flow, tried *Tried) (Lease, error) {
 	if s.picker == nil {
 		return Lease{}, s.refusal
 	}
@@ -41,6 +68,9 @@ func (p *Pool) Acquire(f Flow, tried *Tried) (Lease, error) {
 	if s.keyed {
 		hash = f.hash(s.tuple, s.seed)
 	}
+	if s.bounded {
+		return s.acquireBounded(hash, tried)
+	}
 	b := s.pick(hash, tried)
 	if b == nil {
 		return Lease{}, ErrNoBackendUp
@@ -48,20 +78,42 @@ func (p *Pool) Acquire(f Flow, tried *Tried) (Lease, error) {
 	return Lease{b}, nil
 }
 
+// acquireBounded is acquire where backends may be full.
+func (s *Snapshot) acquireBounded(hash uint64, tried *Tried) (Lease, error) {
+	for {
+		b, taken := s.pickFree(hash, tried)
+		if b == nil {
+			break
+		}
+		if taken || b.reserve() {
+			return Lease{b}, nil
+		}
+	}
+	for _, m := range s.members {
+		if m.Eligible && !tried.Has(m.Backend) {
+			return Lease{}, ErrFull
+		}
+	}
+	return Lease{}, ErrNoBackendUp
+}
+
 // AcquireBackend counts a lease on b for a session that belongs to it, past weight, tier and slow
 // start: a backend keeps its sessions until it is down, in maintenance or removed. It refuses then,
 // unless the pool has failed open and b is not in maintenance, and if b is in tried, which may be
-// nil. b must be, or have been, of this pool. As Acquire it takes no lock.
-func (p *Pool) AcquireBackend(b *Backend, tried *Tried) (Lease, bool) {
+// nil; the error is ErrNoBackendUp then, and ErrFull if it has its maximum of leases. b must be, or
+// have been, of this pool. As Acquire it takes no lock.
+func (p *Pool) AcquireBackend(b *Backend, tried *Tried) (Lease, error) {
 	st := b.status.Load()
 	if st.removed || st.state == config.Maintenance || (tried != nil && tried.Has(b)) {
-		return Lease{}, false
+		return Lease{}, ErrNoBackendUp
 	}
 	if st.health != Up && p.snapshot.Load().tier != TierFailOpen {
-		return Lease{}, false
+		return Lease{}, ErrNoBackendUp
 	}
-	b.take()
-	return Lease{b}, true
+	if !b.reserve() {
+		return Lease{}, ErrFull
+	}
+	return Lease{b}, nil
 }
 
 // pick names the pickers: a call through the interface would move every caller's Tried to the heap.
@@ -75,6 +127,20 @@ func (s *Snapshot) pick(hash uint64, avoid *Tried) *Backend {
 		return p.Pick(hash, avoid)
 	default:
 		panic("balancer: a picker that pick does not name")
+	}
+}
+
+// pickFree is pick among those that are not full. taken says that the lease is counted already.
+func (s *Snapshot) pickFree(hash uint64, avoid *Tried) (b *Backend, taken bool) {
+	switch p := s.picker.(type) {
+	case *rotation:
+		return p.free(avoid), false
+	case *leastConnections:
+		return p.PickFree(avoid), true
+	case *hashing:
+		return p.free(hash, avoid), false
+	default:
+		panic("balancer: a picker that pickFree does not name")
 	}
 }
 

@@ -59,3 +59,19 @@ func TestHashAllocs(t *testing.T) {
 		}
 	}
 }
+
+func TestBoundedAcquireDoesNotAllocate(t *testing.T) {
+	for _, a := range algorithms {
+		p := NewPool(bounded(3, a, 5), Options{}, epoch)
+		f := client(1)
+		if n := testing.AllocsPerRun(100, func() {
+			l, err := p.Acquire(f, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			l.Release()
+		}); n != 0 {
+			t.Errorf("%s: %v allocations", a, n)
+		}
+	}
+}

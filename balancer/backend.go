@@ -54,6 +54,8 @@ type Backend struct {
 	id      uint64 // hash of the name, for keys that must not depend on the position in the file
 	peer    Peer
 	status  atomic.Pointer[status]
+	limit   atomic.Int64 // of leases at the same time; 0: none
+	queue   *queue       // of the pool
 
 	// The counters are written by every flow, so they keep away from the fields above, which every
 	// flow reads, and from the next object on the heap.
@@ -79,6 +81,36 @@ func (l *load) active() (active int64, acquired uint64) {
 
 // take counts one lease more.
 func (l *load) take() { l.acquired.Add(1) }
+
+// full reports whether the backend has as many leases as it may have.
+func (b *Backend) full() bool {
+	limit := b.limit.Load()
+	if limit == 0 {
+		return false
+	}
+	active, _ := b.active()
+	return active >= limit
+}
+
+// reserve takes a lease unless the backend is full. The count of leases given is the ticket: while it
+// is the one that was looked at, nobody else has taken one, and those released since only make room.
+func (b *Backend) reserve() bool {
+	for {
+		active, acquired := b.active()
+		if limit := b.limit.Load(); limit != 0 && active >= limit {
+			return false
+		}
+		if b.acquired.CompareAndSwap(acquired, acquired+1) {
+			return true
+		}
+	}
+}
+
+// blocked reports whether a flow cannot go to b.
+func (b *Backend) blocked(avoid *Tried) bool { return avoid.Has(b) || b.full() }
+
+// Limit is how many leases it may have at the same time; 0: any number.
+func (b *Backend) Limit() int64 { return b.limit.Load() }
 
 // Name is the name of the backend in its pool.
 func (b *Backend) Name() string { return b.name }

@@ -29,7 +29,7 @@ func BenchmarkChoose(b *testing.B) {
 					}
 				case *leastConnections:
 					for b.Loop() {
-						chosen = picker.backends[picker.least(-1, nil).index]
+						chosen = picker.backends[picker.least(-1, nil, false).index]
 					}
 				}
 				if chosen == nil {

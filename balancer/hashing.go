@@ -113,6 +113,15 @@ func (h *hashing) choose(hash uint64, avoid *Tried) *Backend {
 	return b
 }
 
+// free is the backend that owns the key, or the next one as for a backend that was tried, of those
+// that are not full; nil if there is none.
+func (h *hashing) free(hash uint64, avoid *Tried) *Backend {
+	if b := h.owner(hash); !b.blocked(avoid) {
+		return b
+	}
+	return h.other(hash, avoid)
+}
+
 // owner is the backend of a key. A backend that ramps owns those of its keys whose draw, which never
 // changes, is low enough; the others stay with their owner among the warm ones. What it takes only
 // grows, so a key moves to the ramping backend once and for good.
@@ -129,14 +138,14 @@ func (h *hashing) other(hash uint64, avoid *Tried) *Backend {
 	again := hash
 	for range rehashes {
 		again = avalanche(again + prime1)
-		if b := h.owner(again); !avoid.Has(b) {
+		if b := h.owner(again); !b.blocked(avoid) {
 			return b
 		}
 	}
 	n := len(h.full.backends)
 	first := int(again % uint64(n))
 	for i := range n {
-		if b := h.full.backends[(first+i)%n]; !avoid.Has(b) {
+		if b := h.full.backends[(first+i)%n]; !b.blocked(avoid) {
 			return b
 		}
 	}

@@ -56,9 +56,16 @@ func (l *leastConnections) resume(backends []*Backend) uint64 {
 // Pick takes its place by compare-and-swap on the count of leases that it saw, so two picks never
 // both go by the same state of a backend.
 func (l *leastConnections) Pick(_ uint64, avoid *Tried) *Backend {
+	return l.take(avoid, false)
+}
+
+// PickFree is Pick among those that are not full.
+func (l *leastConnections) PickFree(avoid *Tried) *Backend { return l.take(avoid, true) }
+
+func (l *leastConnections) take(avoid *Tried, bounded bool) *Backend {
 	guest := l.guest(avoid)
 	for {
-		best := l.least(guest, avoid)
+		best := l.least(guest, avoid, bounded)
 		if best.index < 0 {
 			return nil
 		}
@@ -109,15 +116,15 @@ func (l *leastConnections) less(a, b candidate) bool {
 
 // least is the best candidate of a pick. A guest wins ties: otherwise it would fall short of its
 // share in an idle pool.
-func (l *leastConnections) least(guest int, avoid *Tried) candidate {
+func (l *leastConnections) least(guest int, avoid *Tried, bounded bool) candidate {
 	if l.turns == nil {
-		if avoid.Len() == 0 {
+		if avoid.Len() == 0 && !bounded {
 			return l.scan()
 		}
 		return l.scanWithout(avoid, false)
 	}
 	best := l.scanWithout(avoid, true)
-	if guest >= 0 {
+	if guest >= 0 && !l.backends[guest].full() {
 		if c := l.look(guest); best.index < 0 || !l.less(best, c) {
 			return c
 		}
@@ -175,12 +182,12 @@ func leastLoad(backends []*Backend, offset int, best candidate) candidate {
 	return best
 }
 
-// scanWithout is scan over those that are not in avoid and, if warm is set, do not ramp.
+// scanWithout is scan over those that are neither in avoid nor full and, if warm is set, do not ramp.
 func (l *leastConnections) scanWithout(avoid *Tried, warm bool) candidate {
 	best := candidate{index: -1}
 	i := int(l.cursor.Load())
 	for range l.backends {
-		if (l.warm[i] || !warm) && !avoid.Has(l.backends[i]) {
+		if (l.warm[i] || !warm) && !l.backends[i].blocked(avoid) {
 			if c := l.look(i); best.index < 0 || l.less(c, best) {
 				best = c
 			}

@@ -32,6 +32,7 @@ type Pool struct {
 	name     string
 	options  Options
 	snapshot atomic.Pointer[Snapshot]
+	queue    queue
 
 	mu       sync.Mutex // guards what follows
 	config   *config.Pool
@@ -137,7 +138,8 @@ func (p *Pool) reconcile(c *config.Pool, now time.Time) (change Change) {
 
 // admit makes the seat of a backend that was not there before.
 func (p *Pool) admit(want *config.Backend, founding bool, now time.Time) *seat {
-	b := &Backend{name: want.Name, address: want.Address, id: xxhash.Sum64String(want.Name)}
+	b := &Backend{name: want.Name, address: want.Address, id: xxhash.Sum64String(want.Name), queue: &p.queue}
+	b.limit.Store(int64(want.MaxConnections))
 	b.status.Store(&status{health: initialHealth(p.config), since: now, state: want.State})
 	if p.options.Attach != nil {
 		b.peer = p.options.Attach(b)
@@ -227,8 +229,9 @@ func (o Override) clone() Override {
 func (s *seat) rewrite(want *config.Backend) bool {
 	old := s.file
 	s.file = *want
+	s.backend.limit.Store(int64(want.MaxConnections))
 	return old.Weight != want.Weight || old.Backup != want.Backup || old.State != want.State ||
-		old.ProbeAddress != want.ProbeAddress
+		old.ProbeAddress != want.ProbeAddress || old.MaxConnections != want.MaxConnections
 }
 
 func (s *seat) weight() int {

@@ -12,9 +12,11 @@ func (p *Pool) publish() {
 	old := p.snapshot.Load()
 	members := p.members()
 	tier, refusal := elect(members, p.config.MinHealthy)
+	bounded := false
 	for i := range members {
 		if m := &members[i]; m.Eligible {
 			m.Effective = float64(m.Weight) * m.Ramp
+			bounded = bounded || m.Limit > 0
 		}
 	}
 	s := &Snapshot{
@@ -23,6 +25,7 @@ func (p *Pool) publish() {
 		tier:       tier,
 		members:    members,
 		refusal:    refusal,
+		bounded:    bounded,
 		weighted:   p.config.Hash.Weighted,
 		seed:       p.config.Hash.Seed,
 		replaced:   make(chan struct{}),
@@ -36,6 +39,9 @@ func (p *Pool) publish() {
 	}
 	p.snapshot.Store(s)
 	close(old.replaced)
+	if p.queue.waiting.Load() != 0 {
+		p.queue.wakeAll()
+	}
 }
 
 func (p *Pool) members() []Member {
@@ -44,6 +50,7 @@ func (p *Pool) members() []Member {
 		members[i] = Member{
 			Backend:    s.backend,
 			Weight:     s.weight(),
+			Limit:      s.file.MaxConnections,
 			Ramp:       s.slow.ratio,
 			Backup:     s.file.Backup,
 			State:      s.state(),

@@ -68,6 +68,27 @@ func (r *rotation) choose(avoid *Tried) *Backend {
 	return b
 }
 
+// free is the backend whose turn it is, or is next, of those that are neither in avoid nor full; nil
+// if there is none. It looks through so much of the cycle as every backend should have a turn in,
+// and then at the backends themselves.
+func (r *rotation) free(avoid *Tried) *Backend {
+	slot := r.turn()
+	for range min(len(r.cycle), 2*len(r.backends)) {
+		if b := r.backends[r.cycle[slot]]; !b.blocked(avoid) {
+			return b
+		}
+		if slot++; slot == len(r.cycle) {
+			slot = 0
+		}
+	}
+	for _, b := range r.backends {
+		if !b.blocked(avoid) {
+			return b
+		}
+	}
+	return nil
+}
+
 // after is the backend of the first slot behind slot that is not in avoid; nil if all are.
 func (r *rotation) after(slot int, avoid *Tried) *Backend {
 	if avoid.Len() >= len(r.backends) && !slices.ContainsFunc(r.backends, func(b *Backend) bool { return !avoid.Has(b) }) {

@@ -15,6 +15,7 @@ type Snapshot struct {
 	members    []Member
 	picker     Picker // nil: Acquire answers refusal
 	refusal    error
+	bounded    bool // some eligible member has a Limit
 	keyed      bool // the picker wants the hash of tuple under seed
 	tuple      Tuple
 	seed       uint64
@@ -27,6 +28,7 @@ type Snapshot struct {
 type Member struct {
 	Backend    *Backend
 	Weight     int     // 0…256: the file's, or an override
+	Limit      int     // leases at the same time; 0: any number
 	Effective  float64 // Weight × Ramp if eligible, else 0
 	Ramp       float64 // 0.1…1, part of the weight that slow start has released; 1: not ramping
 	Backup     bool

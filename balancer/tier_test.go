@@ -148,11 +148,11 @@ func TestAcquireBackend(t *testing.T) {
 			p := NewPool(c, Options{}, time.Unix(0, 0))
 			b := p.Snapshot().Members()[0].Backend
 			tt.setup(p, b)
-			lease, ok := p.AcquireBackend(b, nil)
-			if ok != tt.want {
-				t.Fatalf("got %v, want %v", ok, tt.want)
+			lease, err := p.AcquireBackend(b, nil)
+			if (err == nil) != tt.want {
+				t.Fatalf("got %v, want success %v", err, tt.want)
 			}
-			if !ok {
+			if err != nil {
 				return
 			}
 			if b.Active() != 1 || lease.Backend() != b {
@@ -161,7 +161,7 @@ func TestAcquireBackend(t *testing.T) {
 			lease.Release()
 			var tried Tried
 			tried.Add(b)
-			if _, ok := p.AcquireBackend(b, &tried); ok || b.Active() != 0 {
+			if _, err := p.AcquireBackend(b, &tried); err == nil || b.Active() != 0 {
 				t.Error("a tried backend was taken again")
 			}
 		})

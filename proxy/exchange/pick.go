@@ -81,7 +81,7 @@ func (c *client) pickMember() (lease balancer.Lease, bound bool) {
 	if s == nil || x.member.backend == nil {
 		return balancer.Lease{}, false
 	}
-	if lease, ok := x.target.pool.Balancer.AcquireBackend(x.member.backend, &x.tried); ok {
+	if lease, err := x.target.pool.Balancer.AcquireBackend(x.member.backend, &x.tried); err == nil {
 		return lease, true
 	}
 	if s.config.Fallback != config.FallbackFail {
