@@ -43,7 +43,7 @@ type Head struct {
 	ExpectContinue bool
 	TETrailers     bool
 
-	has [nameCount]bool
+	has nameSet
 }
 
 // Reset empties the head for the next message; slices keep their memory.
@@ -56,7 +56,7 @@ func (h *Head) Reset() {
 // is valid until the next Add. (Fields are made in place because copying one costs more than
 // reading most lines: the copy waits for the stores.)
 func (h *Head) Add(n Name) *Field {
-	h.has[n] = true
+	h.has |= 1 << n
 	last := len(h.Fields)
 	if last < cap(h.Fields) {
 		h.Fields = h.Fields[:last+1]
@@ -69,7 +69,7 @@ func (h *Head) Add(n Name) *Field {
 }
 
 // Has reports whether a field of that name is there. It may not be asked for Other.
-func (h *Head) Has(n Name) bool { return h.has[n] }
+func (h *Head) Has(n Name) bool { return h.has&(1<<n) != 0 }
 
 // NameBytes is the name of f as it came.
 func (h *Head) NameBytes(f *Field) []byte { return h.Buf[f.Start : f.Start+f.NameLen] }
@@ -82,7 +82,7 @@ func (h *Head) Line(f *Field) []byte { return h.Buf[f.Start:f.End] }
 
 // Get returns the first value of a recognised name, nil if there is none.
 func (h *Head) Get(n Name) []byte {
-	if !h.has[n] {
+	if !h.Has(n) {
 		return nil
 	}
 	for i := range h.Fields {
@@ -116,7 +116,7 @@ func (h *Head) Kept(lower string) bool {
 // Interpret reads the connection options and expectations out of the fields. Codecs call it once,
 // after the last field.
 func (h *Head) Interpret() {
-	if !h.has[Connection] && !h.has[ProxyConnection] && !h.has[TE] && !h.has[Expect] {
+	if h.has&(1<<Connection|1<<ProxyConnection|1<<TE|1<<Expect) == 0 {
 		return
 	}
 	upgradeNamed := false
@@ -147,7 +147,7 @@ func (h *Head) Interpret() {
 			h.ExpectContinue = Equal(h.Value(f), "100-continue")
 		}
 	}
-	h.Upgrade = upgradeNamed && h.has[Upgrade]
+	h.Upgrade = upgradeNamed && h.Has(Upgrade)
 }
 
 // tokens yields the elements of a comma-separated list, with their parameters and without

@@ -45,16 +45,18 @@ func (h *Head) dropNamed() {
 	}
 }
 
+// forwardedNames are the forwarding fields and their look-alikes.
+const forwardedNames nameSet = 1<<XForwardedFor | 1<<XForwardedOther | 1<<Forwarded | 1<<XRealIP | 1<<ForwardedAlias
+
 // DropForwarded marks every forwarding field, and what a backend could take for one: X-Forwarded-*,
 // Forwarded, X-Real-IP.
 func (h *Head) DropForwarded() {
-	if !h.has[XForwardedFor] && !h.has[XForwardedOther] && !h.has[Forwarded] && !h.has[XRealIP] && !h.has[ForwardedAlias] {
+	if h.has&forwardedNames == 0 {
 		return
 	}
 	for i := range h.Fields {
-		switch h.Fields[i].Name {
-		case XForwardedFor, XForwardedOther, Forwarded, XRealIP, ForwardedAlias:
-			h.Fields[i].Drop = true
+		if f := &h.Fields[i]; 1<<f.Name&forwardedNames != 0 {
+			f.Drop = true
 		}
 	}
 }
@@ -80,7 +82,7 @@ func (h *Head) DropFolded(lower string) {
 
 // DropAll marks every field of a recognised name.
 func (h *Head) DropAll(n Name) {
-	if !h.has[n] {
+	if !h.Has(n) {
 		return
 	}
 	for i := range h.Fields {

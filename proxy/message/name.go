@@ -29,6 +29,11 @@ const (
 	nameCount // how many there are
 )
 
+// nameSet is a set of recognised names: bit n stands for Name n.
+type nameSet uint32
+
+var _ [32 - nameCount]struct{} // they fit
+
 // NameOf recognises a field name in any letter case.
 func NameOf(b []byte) Name {
 	if len(b) < 2 {
