@@ -24,11 +24,11 @@ func (c *client) buildRequest() {
 		w.out = c.appendForwarded(w.out, f)
 	}
 	w.out = append(w.out, c.certFields...)
-	if !x.claims("x-request-id") {
+	if len(w.requestID) != 0 && !x.claims("x-request-id") {
 		w.out = w.appendRequestID(w.out)
 	}
-	if !x.claims("via") {
-		w.out = append(w.out, x.site.forwarding.via[req.Minor]...)
+	if via := x.site.forwarding.via[req.Minor]; via != "" && !x.claims("via") {
+		w.out = append(w.out, via...)
 	}
 	if len(req.Authority) == 0 && !x.claims("host") {
 		// An HTTP/1.0 client may leave Host out, but HTTP/1.1 needs it: what it connected to.
@@ -91,6 +91,9 @@ func (c *client) appendForwarded(dst []byte, f *forwarding) []byte {
 		c.forwarded, c.forwardedBy = c.appendFields(c.forwarded[:0], f, f.fixed), f
 	}
 	dst = append(dst, c.forwarded...)
+	if f.hostOnly {
+		return c.appendForwardedHost(dst)
+	}
 	return c.appendFields(dst, f, f.free)
 }
 

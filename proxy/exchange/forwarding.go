@@ -22,6 +22,8 @@ type forwarding struct {
 	fixed  []ownField            // that are written, and the same for every request of a connection
 	free   []ownField            // the others that are written
 
+	hostOnly bool // of free, X-Forwarded-Host is written and nothing else, as usual
+
 	via [2]string // field line about a message of HTTP/1.0 and of HTTP/1.1; empty: none
 }
 
@@ -72,6 +74,7 @@ func newForwarding(c *config.Listener) forwarding {
 			f.free = append(f.free, own)
 		}
 	}
+	f.hostOnly = len(f.free) == 1 && f.free[0] == ownHost
 	if c.Via != "" {
 		f.via = [2]string{"Via: 1.0 " + c.Via + "\r\n", "Via: 1.1 " + c.Via + "\r\n"}
 	}

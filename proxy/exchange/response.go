@@ -231,11 +231,11 @@ func (c *client) appendResponse(chunked bool) {
 	if a != nil {
 		w.out = a.ResponseHeaders.Append(w.out)
 	}
-	if !a.ClaimsResponse("x-request-id") {
+	if len(w.requestID) != 0 && !a.ClaimsResponse("x-request-id") {
 		w.out = w.appendRequestID(w.out)
 	}
-	if !a.ClaimsResponse("via") {
-		w.out = append(w.out, w.x.site.forwarding.via[res.Minor]...)
+	if via := w.x.site.forwarding.via[res.Minor]; via != "" && !a.ClaimsResponse("via") {
+		w.out = append(w.out, via...)
 	}
 	if s != nil {
 		w.out = s.appendSetCookie(w.out, &w.x.member, b, c.stream.tls != nil)
