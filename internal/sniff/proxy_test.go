@@ -114,6 +114,26 @@ func TestProxyHeaders(t *testing.T) {
 	}
 }
 
+func TestNames(t *testing.T) {
+	networks := map[Network]string{
+		Unspec: "unspec", TCP4: "tcp4", UDP4: "udp4", TCP6: "tcp6", UDP6: "udp6", UnixStream: "unix", UnixDatagram: "unixgram", 0x10: "unknown",
+	}
+	for n, want := range networks {
+		if got := n.String(); got != want {
+			t.Errorf("network %x is %q, want %q", uint8(n), got, want)
+		}
+	}
+	states := map[State]string{More: "more", Done: "done", Foreign: "foreign", Malformed: "malformed", Malformed + 1: "unknown"}
+	for s, want := range states {
+		if got := s.String(); got != want {
+			t.Errorf("state %d is %q, want %q", uint8(s), got, want)
+		}
+	}
+	if got := ErrNotTLS.Error(); got != "not TLS" {
+		t.Errorf("got %q", got)
+	}
+}
+
 func TestUnixPaths(t *testing.T) {
 	filled := strings.Repeat("p", 108)
 	tests := []struct{ name, in, want string }{

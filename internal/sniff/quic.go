@@ -35,6 +35,27 @@ const (
 	OtherVersion                         // long header of a version that is not known here
 )
 
+// String is the name of the kind, in lower case.
+func (t PacketType) String() string {
+	switch t {
+	case Short:
+		return "short"
+	case Initial:
+		return "initial"
+	case ZeroRTT:
+		return "0-rtt"
+	case Handshake:
+		return "handshake"
+	case Retry:
+		return "retry"
+	case VersionNegotiation:
+		return "version negotiation"
+	case OtherVersion:
+		return "other version"
+	}
+	return "unknown"
+}
+
 // Packet is what everybody on the path can see of a QUIC packet.
 type Packet struct {
 	Type PacketType

@@ -220,10 +220,11 @@ func TestCoalescedPackets(t *testing.T) {
 	if i != len(wants) {
 		t.Errorf("%d packets, want %d", i, len(wants))
 	}
-	// An Initial counts with its whole datagram.
-	for p := range QUICPackets(append(b, make([]byte, 1200)...), 8) {
-		if p.Small {
-			t.Errorf("small: %+v", p)
+	// An Initial counts with its whole datagram, wherever it is in it.
+	handshake := long(0xe0, QUICv1, nil, nil, []byte{0x44, 0x4c}, make([]byte, 1100))
+	for p, err := range QUICPackets(append(handshake, b...), 8) {
+		if p.Small || err != nil {
+			t.Errorf("%+v, %v", p, err)
 		}
 	}
 	for range QUICPackets(b, 8) {
@@ -263,6 +264,15 @@ func TestTruncatedPackets(t *testing.T) {
 	huge := long(0xc0, QUICv1, nil, nil, unhex("ffffffffffffffff", 0))
 	if _, err := ParseQUIC(huge, 0); err != error(ErrQUICTruncated) {
 		t.Errorf("token of 2^62 bytes: %v", err)
+	}
+}
+
+func TestNamesOfTypes(t *testing.T) {
+	want := []string{"short", "initial", "0-rtt", "handshake", "retry", "version negotiation", "other version", "unknown"}
+	for i, name := range want {
+		if got := PacketType(i).String(); got != name {
+			t.Errorf("type %d is %q, want %q", i, got, name)
+		}
 	}
 }
 
