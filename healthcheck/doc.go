@@ -7,8 +7,8 @@
 // or traffic, and nothing here logs; Result.Message is the line for whoever does.
 //
 // The path of a probe: Monitor.Apply starts schedule.run, which sleeps until the probe is due,
-// takes a slot (slots.enter), asks a prober (httpProber or tcpProber, on a fresh connection made by
-// opener.open), files the outcome with record.observe and calls Options.Observe.
+// takes a slot (slots.enter), asks a prober (httpProber, tcpProber, tlsProber or udpProber, on a fresh connection made by
+// opener.open; udpProber has no connection), files the outcome with record.observe and calls Options.Observe.
 //
 // Rules that hold throughout:
 //

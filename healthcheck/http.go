@@ -54,6 +54,7 @@ func newHTTPProber(r recipe, addr netip.AddrPort) *httpProber {
 
 func (p *httpProber) probe(ctx context.Context, o opener) Probe {
 	start := time.Now()
+	o.header = p.header
 	l, phase, err := o.open(ctx, p.addr, p.tls)
 	if err != nil {
 		return failure(ctx, Probe{Phase: phase}, p.sent, openFailure(phase, err, p.check.Timeout), err)

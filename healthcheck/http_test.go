@@ -18,7 +18,7 @@ func once(t *testing.T, c *config.HealthCheck, addr netip.AddrPort) Probe {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), c.Timeout)
 	defer cancel()
-	return compile(c).prober(addr).probe(ctx, opener{dial: dialTCP})
+	return compile(c).prober(addr).probe(ctx, opener{dial: dialTCP, dialUDP: dialUDP})
 }
 
 // want compares a probe with what was expected; in reason ADDR stands for the address, and ⋯ at its
@@ -273,8 +273,8 @@ func TestValidateReadsTLSFiles(t *testing.T) {
 	if err := Validate(c); err != nil {
 		t.Error(err)
 	}
-	c.Protocol = "udp"
+	c.Protocol = "icmp"
 	if err := Validate(c); err == nil {
-		t.Error("a udp check is valid")
+		t.Error("an icmp check is valid")
 	}
 }

@@ -61,7 +61,7 @@ func New(o Options) *Monitor {
 	}
 	m := &Monitor{
 		observe:   o.Observe,
-		opener:    opener{dial: o.Dial},
+		opener:    opener{dial: o.Dial, dialUDP: dialUDP},
 		slots:     newSlots(o.Concurrency),
 		rand:      o.Rand,
 		schedules: make(map[Key]*schedule),

@@ -10,7 +10,9 @@ import (
 
 // opener makes the connections of probes.
 type opener struct {
-	dial func(context.Context, netip.AddrPort) (net.Conn, error)
+	dial    func(context.Context, netip.AddrPort) (net.Conn, error)
+	dialUDP func(context.Context, netip.AddrPort) (net.Conn, error)
+	header  []byte // what a connection begins with, before TLS
 }
 
 // dialTCP connects without keep-alive probes: no connection of a probe lives long enough.
@@ -40,6 +42,12 @@ func (o opener) open(ctx context.Context, addr netip.AddrPort, t *tls.Config) (*
 			_ = raw.Close() // what cannot be stopped by a deadline is stopped by this
 		}
 	})
+	if len(o.header) > 0 {
+		if _, err := raw.Write(o.header); err != nil {
+			l.abort()
+			return nil, PhaseSend, err
+		}
+	}
 	if t == nil {
 		return l, PhaseConnect, nil
 	}

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"weir/config"
+	"weir/internal/sniff"
 )
 
 // prober runs one probe on a fresh connection, within the deadline of ctx. It leaves At and
@@ -60,6 +61,7 @@ type recipe struct {
 	bodyNot    *expression
 	expect     *expression // of a pattern
 	tls        *tls.Config // nil: plain text
+	header     []byte      // of the PROXY protocol, with which connections begin; empty: none
 }
 
 // recipeBook compiles each check once.
@@ -79,7 +81,7 @@ func (b recipeBook) of(c *config.HealthCheck) recipe {
 func Validate(c *config.HealthCheck) error { return compile(c).err }
 
 func compile(c *config.HealthCheck) recipe {
-	r := recipe{check: c}
+	r := recipe{check: c, header: proxyHeader(c.SendProxy)}
 	var errs []error
 	expression := func(name, text string) *expression {
 		if text == "" {
@@ -95,19 +97,31 @@ func compile(c *config.HealthCheck) recipe {
 	case config.HTTP, config.HTTPS:
 		r.body = expression("body", c.Body)
 		r.bodyNot = expression("body_not", c.BodyNot)
-		if c.Protocol == config.HTTPS && !c.Plaintext {
-			r.readsFiles = c.TLS.CA != "" || c.TLS.ClientCert != ""
-			var err error
-			r.tls, err = tlsConfig(c.TLS)
-			errs = append(errs, err)
-		}
-	case config.TCP:
+	case config.TCP, config.UDP:
 		r.expect = expression("expect", c.Expect.Pattern)
+	case config.TLS:
 	default:
 		errs = append(errs, fmt.Errorf("protocol: there are no %s probes", c.Protocol))
 	}
+	if c.Protocol == config.TLS || c.Protocol == config.HTTPS && !c.Plaintext {
+		r.readsFiles = c.TLS.CA != "" || c.TLS.ClientCert != ""
+		var err error
+		r.tls, err = tlsConfig(c.TLS)
+		errs = append(errs, err)
+	}
 	r.err = errors.Join(errs...)
 	return r
+}
+
+// proxyHeader is a PROXY header that has no addresses: a probe speaks for itself.
+func proxyHeader(v config.ProxyVersion) []byte {
+	switch v {
+	case config.ProxyV1:
+		return sniff.AppendProxyV1(nil, netip.AddrPort{}, netip.AddrPort{})
+	case config.ProxyV2:
+		return sniff.AppendProxyV2(nil, netip.AddrPort{}, netip.AddrPort{}, sniff.ProxyOptions{Local: true})
+	}
+	return nil
 }
 
 // prober returns what probes addr by this recipe.
@@ -118,6 +132,10 @@ func (r recipe) prober(addr netip.AddrPort) prober {
 		return &brokenProber{r.check, addr, r.err}
 	case r.check.Protocol == config.TCP:
 		return newTCPProber(r, addr)
+	case r.check.Protocol == config.TLS:
+		return newTLSProber(r, addr)
+	case r.check.Protocol == config.UDP:
+		return newUDPProber(r, addr)
 	}
 	return newHTTPProber(r, addr)
 }

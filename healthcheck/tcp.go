@@ -1,7 +1,6 @@
 package healthcheck
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -37,10 +36,9 @@ func newTCPProber(r recipe, addr netip.AddrPort) *tcpProber {
 	return p
 }
 
-func (p *tcpProber) wantsReply() bool { return p.expect != nil || len(p.check.Expect.Literal) > 0 }
-
 func (p *tcpProber) probe(ctx context.Context, o opener) Probe {
 	start := time.Now()
+	o.header = p.header
 	l, phase, err := o.open(ctx, p.addr, nil)
 	if err != nil {
 		return failure(ctx, Probe{Phase: phase}, p.sent, openFailure(phase, err, p.check.Timeout), err)
@@ -59,7 +57,7 @@ func (p *tcpProber) probe(ctx context.Context, o opener) Probe {
 	if p.wantsReply() {
 		out, came, err = p.receive(ctx, l)
 	}
-	if out.OK && out.Phase != PhaseConnect && p.check.Interval >= abortBelow {
+	if said := out.Phase != PhaseConnect || len(p.header) > 0; out.OK && said && p.check.Interval >= abortBelow {
 		l.close()
 	} else {
 		l.abort()
@@ -96,20 +94,4 @@ func (p *tcpProber) receive(ctx context.Context, l *link) (out Probe, came strin
 		return out, received + " within " + brief(p.check.Timeout) + want, err
 	}
 	return out, received + ", then " + describe(err) + want, err
-}
-
-// wanted names the expectation.
-func (p *tcpProber) wanted() string {
-	if p.expect != nil {
-		return fmt.Sprintf("a reply that matches %q", p.expect.text)
-	}
-	return fmt.Sprintf("%q", p.check.Expect.Literal)
-}
-
-// met reports whether the reply so far is what was wanted.
-func (p *tcpProber) met(reply []byte) (bool, error) {
-	if p.expect != nil {
-		return p.expect.match(reply)
-	}
-	return bytes.Contains(reply, p.check.Expect.Literal), nil
 }
