@@ -20,11 +20,12 @@ func startTLS(t *testing.T, listeners map[string]string) (*daemon, *lbtest.HTTP)
 	return d, b[0]
 }
 
+// tlsConfig trusts the clients as proxies: what is dropped of their fields has another reason.
 func tlsConfig(b *lbtest.HTTP, listeners map[string]string) string {
 	var text strings.Builder
 	text.WriteString("\nlisteners:\n")
 	for name, section := range listeners {
-		fmt.Fprintf(&text, "  %s: { protocol: https, address: \"127.0.0.1:0\", pool: app, tls: { %s } }\n", name, section)
+		fmt.Fprintf(&text, "  %s: { protocol: https, address: \"127.0.0.1:0\", pool: app, forwarded: { trust: [127.0.0.0/8] }, tls: { %s } }\n", name, section)
 	}
 	fmt.Fprintf(&text, "pools: { app: { backends: %s } }\n", listed(b))
 	return text.String()
