@@ -43,8 +43,12 @@ func play(t *testing.T, addr string, o *origin) received {
 
 // write is the client's part. A write fails when the proxy has closed, which what is read tells.
 func (m *message) write(c *net.TCPConn, o *origin, got *progress) {
-	first := m.send
-	if m.then == "" && !m.alone {
+	first, rest := m.send, m.then
+	switch {
+	case m.alone:
+	case rest != "" || m.until != atOnce:
+		rest += behind
+	default:
 		first += behind
 	}
 	if m.drip {
@@ -63,12 +67,10 @@ func (m *message) write(c *net.TCPConn, o *origin, got *progress) {
 		await(got.answered, patience)
 	case headArrived:
 		await(o.head, time.Second) // not all proxies send a head before the body is there
+	case originClosed:
+		await(o.over, patience)
 	}
-	if m.then != "" {
-		rest := m.then
-		if !m.alone {
-			rest += behind
-		}
+	if rest != "" {
 		if _, err := io.WriteString(c, rest); err != nil {
 			return
 		}
@@ -228,13 +230,18 @@ func (r *response) readChunks(raw, coding string) int {
 	return len(a.raw)
 }
 
+// maxCounted interim responses are counted in an outcome; how many there are above depends on buffers.
+const maxCounted = 100
+
 // kind is the word for a response in an outcome.
 func (r *response) kind() string {
 	origin := r.field("x-origin")
 	word := fmt.Sprint(r.status)
 	switch {
 	case r.fault != "":
-		word = "ill-formed: " + r.fault
+		word = illFormed + ": " + ticked(r.fault)
+	case !strings.HasPrefix(r.raw, "HTTP/") && r.raw != "":
+		word = "no HTTP/1.1"
 	case !r.whole:
 		word = cutOff
 	case origin == "script":
@@ -242,8 +249,19 @@ func (r *response) kind() string {
 	case origin != "":
 		word = "forwarded"
 	}
-	for i := len(r.interims) - 1; i >= 0; i-- {
-		word = fmt.Sprintf("%d, %s", r.interims[i], word)
+	for i := len(r.interims) - 1; i >= 0; {
+		same := 1
+		for same <= i && r.interims[i-same] == r.interims[i] {
+			same++
+		}
+		times := ""
+		if same > maxCounted {
+			times = " × many"
+		} else if same > 1 {
+			times = fmt.Sprintf(" × %d", same)
+		}
+		word = fmt.Sprintf("%d%s, %s", r.interims[i], times, word)
+		i -= same
 	}
 	return word
 }
@@ -266,9 +284,11 @@ func TestReadResponses(t *testing.T) {
 		{"no last chunk", ok("Transfer-Encoding: chunked\r\n", "1\r\na\r\n"), false, false, []string{cutOff}},
 		{"to the end", ok("", "abc"), false, false, []string{"passed"}},
 		{"to a reset", ok("", "abc"), false, true, []string{cutOff}},
+		{"interims", strings.Repeat("HTTP/1.1 103 Early Hints\r\n\r\n", 3) + "HTTP/1.1 100 Continue\r\n\r\n" + two, false, false, []string{"103 × 3, 100, forwarded"}},
+		{"another protocol", "\x00\x00\x06", false, false, []string{"no HTTP/1.1"}},
 		{"head", ok("Content-Length: 5\r\n", "") + two, true, false, []string{"passed", "forwarded"}},
-		{"garbage", two + "garbage\r\n\r\n", false, false, []string{"forwarded", "ill-formed: status line garbage"}},
-		{"both", ok("Content-Length: 2\r\nTransfer-Encoding: chunked\r\n", ""), false, false, []string{"ill-formed: both Content-Length and Transfer-Encoding"}},
+		{"garbage", two + "garbage\r\n\r\n", false, false, []string{"forwarded", illFormed + ": `status line garbage`"}},
+		{"both", ok("Content-Length: 2\r\nTransfer-Encoding: chunked\r\n", ""), false, false, []string{illFormed + ": `both Content-Length and Transfer-Encoding`"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -6,9 +6,11 @@ import (
 	"testing"
 )
 
-// TestConformance sends every message through weir and holds what comes of it against the table.
+// TestConformance sends every message through weir and holds what comes of it against the table, and
+// then through the peers, if they are installed in the versions of the report.
 func TestConformance(t *testing.T) {
-	seen := observe(t, all(t), startWeir)
+	list := all(t)
+	seen := observe(t, list, startWeir)
 	for _, topic := range table() {
 		t.Run(topic.name, func(t *testing.T) {
 			for _, m := range topic.messages {
@@ -16,6 +18,32 @@ func TestConformance(t *testing.T) {
 			}
 		})
 	}
+	page, columns := committed(t)
+	t.Run("peers", func(t *testing.T) {
+		for i := range peers {
+			t.Run(peers[i].name, func(t *testing.T) {
+				t.Parallel()
+				observePeer(t, &peers[i], list, &columns[i])
+			})
+		}
+	})
+	t.Run("report", func(t *testing.T) {
+		checkReport(t, page, newColumn("weir", "", seen), columns)
+	})
+}
+
+// observePeer fills in the column of a peer, or leaves it as the report has it.
+func observePeer(t *testing.T, p *peer, list []*message, c *column) {
+	_, version, found := p.find()
+	switch {
+	case !found && *update:
+		t.Fatalf("%s is not installed, so the report cannot be written; 'make bench-deps' installs it", p.name)
+	case !found:
+		t.Skipf("%s is not installed, so its column is not compared; 'make bench-deps' installs it", p.name)
+	case version != c.version && !*update:
+		t.Skipf("%s is %s and the report is about %s, so its column is not compared", p.name, version, c.version)
+	}
+	*c = newColumn(p.name, version, observe(t, list, p.start))
 }
 
 // judge holds an observation of weir against the outcome that its message states, and against what

@@ -2,7 +2,7 @@
 // in both directions.
 //
 // A message (message_test.go) is what a client sends, or what a backend answers, with the outcome
-// that SPEC and RFC ask for: refused with which status, forwarded as which bytes, or visibly cut
+// that the RFCs, or a rule of weir, ask for: refused with which status, forwarded as which bytes, or visibly cut
 // off. The messages stand in one file per topic (lengths_test.go, codings_test.go and so on).
 //
 // Every message gets a listener, a pool and an origin of its own, so that nothing is shared but the

@@ -18,6 +18,7 @@ type message struct {
 	until   event
 	fin     bool   // it ends its direction after that
 	drip    bool   // it sends byte by byte
+	hasty   bool   // it asks for what comes behind at once, although the origin closes
 	alone   bool   // it asks for nothing behind the message, which would belong to it
 	methods string // of the requests in send; empty: the first is read from send, others are GET
 
@@ -34,6 +35,8 @@ type message struct {
 	want string   // outcome, in the words of summary
 	saw  []string // requests that the origin saw; nil: as sent if it was forwarded, else none
 	got  string   // what the client got for it; empty: the reply as it was sent
+
+	varies map[string]string // what the report says of peers that do not always do the same
 }
 
 // event is what the client waits for within a message.
@@ -44,6 +47,7 @@ const (
 	responseBegun       // the first byte of a response
 	headArrived         // the origin has read the head
 	answered            // the first response is complete
+	originClosed        // the origin has closed its connection
 )
 
 // ending is what the origin does with a connection after its reply.
@@ -65,6 +69,7 @@ const (
 	noAnswer   = "no answer, closed"
 	refused    = "400, closed"
 	badGateway = "502, kept"
+	illFormed  = "passed, ill-formed"
 )
 
 // unfinished marks a request of which the origin saw no more than this before the connection ended.
@@ -110,6 +115,9 @@ type topic struct {
 	messages []message
 }
 
+// tossed is what the report says of haproxy 2.6 and a name with a space behind it in a trailer.
+var tossed = map[string]string{"haproxy": "400, closed, or forwarded, kept: not always the same"}
+
 // table is all of it, in the order of the report.
 func table() []topic {
 	return []topic{
@@ -131,6 +139,9 @@ func all(t *testing.T) []*message {
 			}
 			if m.saw == nil {
 				m.saw = m.expected()
+			}
+			if m.until == atOnce && m.finish != keep && strings.HasSuffix(m.want, "kept") && !m.hasty {
+				m.until = originClosed // or what comes behind may meet the connection before its end
 			}
 			if m.why == "" || m.want == "" || seen[m.name] {
 				t.Fatalf("%s: %q has no rule, no outcome or the name of another", topic.name, m.name)

@@ -21,6 +21,8 @@ type origin struct {
 
 	head      chan struct{} // closed when a head of the message is there
 	onHead    sync.Once
+	over      chan struct{} // closed when a connection has been closed
+	onOver    sync.Once
 	late      chan struct{} // closed when the late bytes may be sent
 	lateSent  chan struct{} // closed when they have been
 	onLate    sync.Once
@@ -35,7 +37,7 @@ func newOrigin(t *testing.T, m *message) *origin {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := &origin{m: m, ln: ln, head: make(chan struct{}), late: make(chan struct{}), lateSent: make(chan struct{})}
+	o := &origin{m: m, ln: ln, head: make(chan struct{}), over: make(chan struct{}), late: make(chan struct{}), lateSent: make(chan struct{})}
 	o.wg.Go(o.accept)
 	return o
 }
@@ -59,6 +61,7 @@ func (o *origin) accept() {
 			return // closed by stop
 		}
 		o.wg.Go(func() {
+			defer o.onOver.Do(func() { close(o.over) })
 			defer c.Close()
 			o.serve(c)
 		})

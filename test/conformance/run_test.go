@@ -70,10 +70,14 @@ func playFollow(t *testing.T, addr string, o *origin) received {
 // responses are those to the message, without that to /behind, and whether there was one of that.
 func (s *observation) responses() (list []response, behindServed bool) {
 	list = readResponses(s.got.raw, s.m, !s.got.reset && !s.got.open)
-	if last := len(list) - 1; last >= 0 && list[last].field("x-origin") == "GET /behind 0" {
-		return list[:last], true
+	last := len(list) - 1
+	if last < 0 || list[last].field("x-origin") != "GET /behind 0" {
+		return list, false
 	}
-	return list, false
+	if early := list[last].interims; len(early) > 0 {
+		return append(list[:last], response{interims: early}), true // nothing of /behind is interim
+	}
+	return list[:last], true
 }
 
 // summary is the outcome for the client, in the words of the table.
@@ -93,7 +97,7 @@ func (s *observation) summary() string {
 	switch {
 	case behindServed:
 		return word + ", kept"
-	case strings.HasSuffix(word, cutOff):
+	case strings.HasSuffix(word, cutOff), strings.Contains(word, illFormed):
 		return word
 	}
 	return word + ", closed"
@@ -124,7 +128,7 @@ func (s *observation) fault() string {
 			continue
 		}
 		if a.fault != "" {
-			return "the origin saw " + a.fault
+			return "the origin saw " + ticked(a.fault)
 		}
 		counts[a.target]++
 		if a.target != "/behind" && a.target != "/follow" {
@@ -132,7 +136,15 @@ func (s *observation) fault() string {
 		}
 	}
 	if counts["/poison"] > 0 {
-		return "the origin saw /poison"
+		return "the origin saw `/poison`"
+	}
+	for _, r := range list {
+		if r.fault != "" {
+			return "" // how the client goes on is not known
+		}
+	}
+	if last := len(list) - 1; behindServed && last >= 0 && list[last].status == 0 {
+		return "the client takes the answer to `/behind` for that to the message"
 	}
 	if counts["/behind"] > 1 || counts["/behind"] == 1 != behindServed {
 		return fmt.Sprintf("/behind was seen %d times and answered: %v", counts["/behind"], behindServed)

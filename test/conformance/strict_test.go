@@ -22,7 +22,7 @@ type arrival struct {
 var (
 	requestLine = regexp.MustCompile("^([!#$%&'*+\\-.^_`|~0-9A-Za-z]+) ([!-~]+) HTTP/1\\.[01]$")
 	fieldName   = regexp.MustCompile("^[!#$%&'*+\\-.^_`|~0-9A-Za-z]+$")
-	lengthValue = regexp.MustCompile(`^[0-9]{1,18}$`)
+	lengthValue = regexp.MustCompile(`^0*[0-9]{1,18}$`)
 	chunkLine   = regexp.MustCompile(`^([0-9A-Fa-f]{1,15})([ \t]*;.*)?$`)
 )
 

@@ -12,11 +12,11 @@ var targets = topic{
 	about: "Origin form is forwarded byte for byte, with whatever escapes; absolute form becomes origin form, and its authority replaces Host. " +
 		"White space, control bytes, bytes above ASCII and fragments have no place in a target.",
 	messages: []message{
-		{name: "query", send: line("GET /case?a=b;c&&d=%zz? HTTP/1.1"), want: forwarded, why: "SPEC 7: forwarded as it came"},
-		{name: "escapes", send: line("GET /case/%2e%2e/%2F%00%c3%a9 HTTP/1.1"), want: forwarded, why: "SPEC 7: forwarded as it came"},
-		{name: "dot segments", send: line("GET /a/../case/./ HTTP/1.1"), want: forwarded, why: "SPEC 7: forwarded as it came"},
-		{name: "repeated slashes", send: line("GET //case///x HTTP/1.1"), want: forwarded, why: "SPEC 7: forwarded as it came"},
-		{name: "bytes that URIs do not have", send: line("GET /case\"<>[]\\^`{|} HTTP/1.1"), want: forwarded, why: "SPEC 7: forwarded as it came; clients send them"},
+		{name: "query", send: line("GET /case?a=b;c&&d=%zz? HTTP/1.1"), want: forwarded, why: "RFC 9112, 3.2: forwarded as it came"},
+		{name: "escapes", send: line("GET /case/%2e%2e/%2F%00%c3%a9 HTTP/1.1"), want: forwarded, why: "RFC 9112, 3.2: forwarded as it came"},
+		{name: "dot segments", send: line("GET /a/../case/./ HTTP/1.1"), want: forwarded, why: "RFC 9112, 3.2: forwarded as it came"},
+		{name: "repeated slashes", send: line("GET //case///x HTTP/1.1"), want: forwarded, why: "RFC 9112, 3.2: forwarded as it came"},
+		{name: "bytes that URIs do not have", send: line("GET /case\"<>[]\\^`{|} HTTP/1.1"), want: forwarded, why: "RFC 9112, 3.2: forwarded as it came; clients send them"},
 		{name: "absolute form", send: line("GET http://a.example/case?x HTTP/1.1"), want: forwarded, saw: asked("/case?x", "a.example"), why: "RFC 9112, 3.2.2"},
 		{name: "absolute form, another Host", send: line("GET http://b.example:8080/case HTTP/1.1"), want: forwarded, saw: asked("/case", "b.example:8080"), why: "RFC 9112, 3.2.2: the authority of the target replaces Host"},
 		{name: "absolute form, scheme in another case", send: line("GET HTTP://b.example/case HTTP/1.1"), want: forwarded, saw: asked("/case", "b.example"), why: "RFC 9110, 4.2.3: schemes are case-insensitive"},

@@ -33,7 +33,7 @@ func launch(t *testing.T, name string, cmd *exec.Cmd, files ...*os.File) *proces
 	t.Helper()
 	p := &process{t: t, name: name, cmd: cmd, output: &lockedBuffer{}, ended: make(chan struct{})}
 	cmd.Stdout, cmd.Stderr, cmd.ExtraFiles = p.output, p.output, files
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -184,11 +184,11 @@ func (p *process) await(what string, done func() bool) {
 	for !done() {
 		select {
 		case <-p.ended:
-			p.t.Fatalf("%s has ended: %s", p.name, p.output)
+			p.t.Fatalf("%s has ended, %v: %s", p.name, p.cmd.ProcessState, tail(p.output.String()))
 		case <-tick.C:
 		}
 		if time.Now().After(deadline) {
-			p.t.Fatalf("%s: not within %v: %s: %s", p.name, patience, what, p.output)
+			p.t.Fatalf("%s: not within %v: %s: %s", p.name, patience, what, tail(p.output.String()))
 		}
 	}
 }
@@ -212,3 +212,6 @@ func ask(client *http.Client, path string, into any) error {
 	}
 	return json.Unmarshal(body, into)
 }
+
+// tail is the end of what a program has said.
+func tail(s string) string { return s[max(0, len(s)-2000):] }
