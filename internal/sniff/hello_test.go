@@ -86,13 +86,13 @@ func testCapture(t *testing.T, b []byte, highest uint16) {
 	testRecords(t, b[recordHead:], info)
 }
 
-// testRecords cuts a message into two records at each byte, and into records of one byte.
+// testRecords cuts a message into two records at each byte, and into as many as there may be.
 func testRecords(t *testing.T, message []byte, want *tls.ClientHelloInfo) {
-	ones := slices.Repeat([]int{1}, len(message))
+	least := slices.Repeat([]int{(len(message) + maxRecords - 1) / maxRecords}, maxRecords)
 	for cut := 0; cut < len(message); cut++ {
 		b := records(message, 1+cut)
 		if cut == 0 {
-			b = records(message, ones...)
+			b = records(message, least...)
 			checkStream(t, b, MaxHello, parseHello)
 		}
 		before := bytes.Clone(b)

@@ -40,6 +40,8 @@ var refusedHellos = []struct {
 	{"half a suite", records(message(1, concat(bytes16(0x0303), make([]byte, 33), vector16([]byte{1, 2, 3}), vector8([]byte{0})))),
 		Malformed, ErrHello},
 	{"no compression", records(message(1, concat(bytes16(0x0303), make([]byte, 33), vector16(bytes16(1)), vector8()))), Malformed, ErrHello},
+	{"256 records and no end", records(helloOf(names("a.b"), extensionOf(21, make([]byte, 300))), slices.Repeat([]int{1}, 300)...)[:256*6], Malformed, ErrHelloTooLong},
+	{"255 records and no end", records(helloOf(names("a.b"), extensionOf(21, make([]byte, 300))), slices.Repeat([]int{1}, 300)...)[:255*6], More, nil},
 	{"ends in the suites", records(message(1, concat(bytes16(0x0303), make([]byte, 33), bytes16(4, 1)))), Malformed, ErrHello},
 	{"half a length of extensions", records(message(1, append(helloOf()[messageHead:], 0))), Malformed, ErrHello},
 	{"extensions longer than the message", records(message(1, append(helloOf()[messageHead:], 0, 1))), Malformed, ErrHello},
@@ -95,7 +97,9 @@ func TestHelloBound(t *testing.T) {
 		{"one record, above", records(fill(MaxHello - recordHead + 1)), Malformed},
 		{"two records, at the bound", records(fill(MaxHello-2*recordHead), 100), Done},
 		{"two records, above", records(fill(MaxHello-2*recordHead+1), 100), Malformed},
-		{"records of one byte, above", records(fill(MaxHello/6+1), slices.Repeat([]int{1}, MaxHello)...), Malformed},
+		{"256 records, at the bound", records(fill(MaxHello-256*recordHead), slices.Repeat([]int{1}, 255)...), Done},
+		{"257 records", records(fill(1000), slices.Repeat([]int{1}, 256)...), Malformed},
+		{"records of one byte", records(fill(1000), slices.Repeat([]int{1}, 1000)...), Malformed},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -3,9 +3,13 @@ package sniff
 import "encoding/binary"
 
 const (
-	recordHead    = 5 // type, version, length
-	messageHead   = 4 // type, length
-	maxRecord     = 1 << 14
+	recordHead  = 5 // type, version, length
+	messageHead = 4 // type, length
+	maxRecord   = 1 << 14
+	// maxRecords is enough for MaxHello in the smallest records that an extension of TLS can ask for (64
+	// bytes; RFC 8449, section 4). Without it, a hello that comes byte by byte in records of one byte
+	// costs up to 0.1 ms each time.
+	maxRecords    = 256
 	typeHandshake = 22
 	typeHello     = 1
 )
@@ -50,6 +54,9 @@ func firstMessage(b []byte) (body []byte, size int, state State, err error) {
 	got, want := 0, messageHead // bytes of the message, of which want is known when its head is there
 	at, records := 0, 0
 	for ; got < want; records++ {
+		if records == maxRecords {
+			return nil, 0, Malformed, ErrHelloTooLong
+		}
 		length, state, err := record(b[at:])
 		if state != Done {
 			return nil, 0, state, err
