@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -29,7 +30,12 @@ type Listener struct {
 // Options that the accepted sockets need are set here, because they inherit them. SO_REUSEPORT is
 // not used: it would hide that another process has the port. What the kernel refuses is a
 // *net.OpError with the address, as from net.Listen.
-func Listen(address string) (*Listener, error) {
+func Listen(address string) (*Listener, error) { return ListenBeside(address, nil) }
+
+// ListenBeside is Listen for an address that overlaps those of others, which are this process's own and
+// will be closed: a wildcard and one address of the machine with the same port. Until then the kernel
+// gives new connections to the more exact address.
+func ListenBeside(address string, others []*Listener) (*Listener, error) {
 	if _, _, err := net.SplitHostPort(address); err != nil { // nothing would be any port
 		return nil, err
 	}
@@ -37,14 +43,50 @@ func Listen(address string) (*Listener, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listen %s: %w", address, err)
 	}
-	l, err := listen(resolved)
+	var l *Listener
+	err = sharing(others, func() (err error) {
+		l, err = listen(resolved, len(others) > 0)
+		return err
+	})
 	if err != nil {
+		if l != nil {
+			err = errors.Join(err, l.Close())
+		}
 		return nil, &net.OpError{Op: "listen", Net: "tcp", Addr: resolved, Err: err}
 	}
 	return l, nil
 }
 
-func listen(resolved *net.TCPAddr) (*Listener, error) {
+// sharing runs f while others share their port with whoever of the same user wants that too.
+func sharing(others []*Listener, f func() error) error {
+	if len(others) == 0 {
+		return f()
+	}
+	set := func(value int) (err error) {
+		for _, l := range others {
+			err = errors.Join(err, setReusePort(l.raw, value))
+		}
+		return err
+	}
+	err := set(1)
+	if err == nil {
+		err = f()
+	}
+	return errors.Join(err, set(0))
+}
+
+func setReusePort(raw syscall.RawConn, value int) error {
+	var err error
+	if cerr := raw.Control(func(fd uintptr) {
+		err = os.NewSyscallError("setsockopt", unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEPORT, value))
+	}); cerr != nil {
+		return ErrClosed
+	}
+	return err
+}
+
+// listen binds; shared says that the port is shared with others while that is done.
+func listen(resolved *net.TCPAddr, shared bool) (*Listener, error) {
 	addr := resolved.AddrPort()
 	switch {
 	case resolved.IP == nil:
@@ -52,10 +94,10 @@ func listen(resolved *net.TCPAddr) (*Listener, error) {
 	case addr.Addr().Is4In6():
 		addr = netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port())
 	}
-	fd, err := bind(addr)
+	fd, err := bind(addr, shared)
 	if err == unix.EAFNOSUPPORT && resolved.IP == nil { // a kernel without IPv6
 		addr = netip.AddrPortFrom(netip.IPv4Unspecified(), addr.Port())
-		fd, err = bind(addr)
+		fd, err = bind(addr, shared)
 	}
 	if err != nil {
 		return nil, err
@@ -63,6 +105,11 @@ func listen(resolved *net.TCPAddr) (*Listener, error) {
 	f, raw, err := adopt(fd, "listener")
 	if err != nil {
 		return nil, err
+	}
+	if shared {
+		if err := setReusePort(raw, 0); err != nil {
+			return nil, errors.Join(err, f.Close())
+		}
 	}
 	sa, err := unix.Getsockname(fd)
 	if err != nil {
@@ -72,14 +119,14 @@ func listen(resolved *net.TCPAddr) (*Listener, error) {
 	return &Listener{file: f, raw: raw, addr: fromSockaddr(sa)}, nil
 }
 
-// bind makes a listening socket. Its errors wrap errno values.
-func bind(addr netip.AddrPort) (int, error) {
+// bind makes a listening socket, with SO_REUSEPORT set if it is shared. Its errors wrap errno values.
+func bind(addr netip.AddrPort, shared bool) (int, error) {
 	sa, family := toSockaddr(addr)
 	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return -1, err
 	}
-	if err := setListenOptions(fd, addr); err != nil {
+	if err := setListenOptions(fd, addr, shared); err != nil {
 		_ = unix.Close(fd)
 		return -1, err
 	}
@@ -94,7 +141,7 @@ func bind(addr netip.AddrPort) (int, error) {
 	return fd, nil
 }
 
-func setListenOptions(fd int, addr netip.AddrPort) error {
+func setListenOptions(fd int, addr netip.AddrPort, shared bool) error {
 	options := []struct{ level, name, value int }{
 		{unix.SOL_SOCKET, unix.SO_REUSEADDR, 1},
 		{unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1},
@@ -102,6 +149,9 @@ func setListenOptions(fd int, addr netip.AddrPort) error {
 		{unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, 15},
 		{unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, 15},
 		{unix.IPPROTO_TCP, unix.TCP_KEEPCNT, 9},
+	}
+	if shared {
+		options = append(options, struct{ level, name, value int }{unix.SOL_SOCKET, unix.SO_REUSEPORT, 1})
 	}
 	if addr.Addr().Is6() {
 		only := 1
@@ -145,6 +195,27 @@ func (l *Listener) Accept() (*Conn, error) {
 	if accept != nil {
 		return nil, os.NewSyscallError("accept", accept)
 	}
+	return l.accepted(fd, sa)
+}
+
+// Queued is Accept that does not wait: nil if no connection is there. It empties the queue before the
+// Listener is closed.
+func (l *Listener) Queued() *Conn {
+	var c *Conn
+	_ = l.raw.Control(func(lfd uintptr) {
+		fd, sa, err := unix.Accept4(int(lfd), unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
+		for err == unix.EINTR || err == unix.ECONNABORTED {
+			fd, sa, err = unix.Accept4(int(lfd), unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
+		}
+		if err == nil {
+			c, _ = l.accepted(fd, sa) // what cannot be adopted is closed, as the queue would be
+		}
+	})
+	return c
+}
+
+// accepted takes over the socket of a connection.
+func (l *Listener) accepted(fd int, sa unix.Sockaddr) (*Conn, error) {
 	c, err := newConn(fd, fromSockaddr(sa))
 	if err != nil {
 		return nil, err

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/netip"
@@ -292,5 +293,96 @@ func TestListenerCloseResets(t *testing.T) {
 	must(t, l.Close())
 	if _, err := c.Read(make([]byte, 1), soon()); err == nil || err == ErrTimeout || err == io.ErrUnexpectedEOF {
 		t.Errorf("got %v, want a reset", err)
+	}
+}
+
+// A wildcard and one address of the same port can be exchanged for each other, whatever comes first,
+// and nobody else can join.
+func TestListenBeside(t *testing.T) {
+	for _, tt := range []struct{ from, to string }{
+		{"0.0.0.0:", "127.0.0.1:"}, {"127.0.0.1:", "0.0.0.0:"}, {":", "127.0.0.1:"}, {"127.0.0.1:", ":"}, {"0.0.0.0:", ":"}, {":", "0.0.0.0:"},
+	} {
+		t.Run(tt.from+" to "+tt.to, func(t *testing.T) {
+			old, err := Listen(tt.from + "0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer old.Close()
+			address := fmt.Sprintf("%s%d", tt.to, old.Addr().Port())
+			alone := func(when string) {
+				t.Helper()
+				if l, err := Listen(address); !errors.Is(err, syscall.EADDRINUSE) {
+					t.Errorf("%s another Listen got %v %v, want EADDRINUSE", when, l, err)
+				}
+			}
+			alone("before,")
+			l, err := ListenBeside(address, []*Listener{old})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer l.Close()
+			alone("beside,")
+			if err := old.Close(); err != nil {
+				t.Fatal(err)
+			}
+			alone("after,")
+			if other, err := ListenBeside(address, nil); err == nil {
+				other.Close()
+				t.Error("somebody else could join")
+			}
+			conn, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", l.Addr().Port()))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			c, err := l.Accept()
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.Close()
+		})
+	}
+}
+
+// A failure leaves the others as they were.
+func TestListenBesideFails(t *testing.T) {
+	old, err := Listen("127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer old.Close()
+	if l, err := ListenBeside("192.0.2.1:1", []*Listener{old}); err == nil {
+		l.Close()
+		t.Fatal("bound an address of somebody else")
+	}
+	if l, err := Listen(old.Addr().String()); !errors.Is(err, syscall.EADDRINUSE) {
+		t.Errorf("another Listen got %v %v, want EADDRINUSE", l, err)
+	}
+}
+
+func TestQueued(t *testing.T) {
+	l, err := Listen("127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if c := l.Queued(); c != nil {
+		t.Fatal("a connection that nobody made")
+	}
+	conn, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	c := l.Queued()
+	if c == nil {
+		t.Fatal("no connection")
+	}
+	if got, want := c.Remote().String(), conn.LocalAddr().String(); got != want {
+		t.Errorf("the connection of %s, want %s", got, want)
+	}
+	c.Close()
+	if c := l.Queued(); c != nil {
+		t.Error("one connection came twice")
 	}
 }
