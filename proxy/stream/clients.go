@@ -1,0 +1,129 @@
+package stream
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"weir/proxy/wire"
+	"weir/telemetry"
+)
+
+// Clients serves the client connections of one listener.
+type Clients struct {
+	engine *Engine
+	site   atomic.Pointer[Site]
+	count  atomic.Int64
+	wg     sync.WaitGroup
+
+	stopping chan struct{} // closed by Stop
+	stop     sync.Once
+	rejected atomic.Int64 // when the log last told of connections turned away
+
+	mu       sync.Mutex
+	sessions map[*session]struct{}
+}
+
+// NewClients makes a Clients that follows site until SetSite replaces it.
+func (e *Engine) NewClients(site *Site) *Clients {
+	c := &Clients{engine: e, stopping: make(chan struct{}), sessions: map[*session]struct{}{}}
+	c.SetSite(site)
+	return c
+}
+
+// Site is the configuration in force.
+func (c *Clients) Site() *Site { return c.site.Load() }
+
+// SetSite replaces the configuration, for the connections to come.
+func (c *Clients) SetSite(site *Site) {
+	site.gate.Adopt()
+	c.site.Store(site)
+}
+
+// Count is the number of connections.
+func (c *Clients) Count() int { return int(c.count.Load()) }
+
+// Serve takes over an accepted connection.
+func (c *Clients) Serve(conn *wire.Conn) {
+	site := c.site.Load()
+	if n := c.count.Add(1); site.maxConns > 0 && n > site.maxConns {
+		c.turnAway(conn, site, telemetry.RejectMaxConnections)
+		return
+	}
+	now := wire.Now()
+	counted, refused := site.gate.Enter(conn.Remote().Addr(), now)
+	if refused != 0 {
+		c.turnAway(conn, site, refusals[refused])
+		return
+	}
+	if !c.engine.Descriptors.Enter(1) {
+		counted.Leave(conn.Remote().Addr())
+		c.turnAway(conn, site, telemetry.RejectDescriptors)
+		return
+	}
+	s := &session{
+		clients: c, site: site, client: conn, src: conn.Remote(), counted: counted, started: now,
+		shard: c.engine.Telemetry.NextShard(),
+	}
+	site.tune(conn, wire.Client)
+	site.stats.ConnectionOpened(s.shard)
+	c.wg.Add(1)
+	c.mu.Lock()
+	c.sessions[s] = struct{}{}
+	c.mu.Unlock()
+	go s.run()
+}
+
+// rejectedLog is how often, at most, the log says that connections are turned away.
+const rejectedLog = int64(10 * time.Second)
+
+// turnAway refuses a connection that was counted already, by a reset.
+func (c *Clients) turnAway(conn *wire.Conn, site *Site, why telemetry.RejectReason) {
+	c.count.Add(-1)
+	site.stats.Rejected(why)
+	now := wire.Now()
+	if last := c.rejected.Load(); (last == 0 || now-last > rejectedLog) && c.rejected.CompareAndSwap(last, now) {
+		c.engine.Log.Warn("client connections are being turned away",
+			zap.String("listener", site.name), zap.Stringer("reason", why), zap.Int("connections", c.Count()))
+	}
+	_ = conn.Abort()
+}
+
+// forget is the end of a session.
+func (c *Clients) forget(s *session) {
+	c.mu.Lock()
+	delete(c.sessions, s)
+	c.mu.Unlock()
+	c.engine.Descriptors.Leave(1)
+	s.counted.Leave(s.src.Addr())
+	c.count.Add(-1)
+	c.wg.Done()
+}
+
+// Drain lets the connections come to an end. At layer 4 nobody can be asked to leave, so they go on
+// until Stop.
+func (c *Clients) Drain() {}
+
+// Stop ends every connection at once. No connection may be added any more.
+func (c *Clients) Stop() {
+	c.stop.Do(func() { close(c.stopping) })
+	for _, s := range c.all() {
+		s.cut(cutStopped)
+	}
+}
+
+// all lists the sessions, so that they can be ended without holding mu.
+func (c *Clients) all() []*session {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	list := make([]*session, 0, len(c.sessions))
+	for s := range c.sessions {
+		list = append(list, s)
+	}
+	return list
+}
+
+// Wait returns when every connection has ended. No connection may be added any more.
+func (c *Clients) Wait() { c.wg.Wait() }

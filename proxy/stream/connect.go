@@ -1,0 +1,205 @@
+package stream
+
+import (
+	"errors"
+	"fmt"
+	"syscall"
+	"time"
+
+	"weir/balancer"
+	"weir/config"
+	"weir/internal/sniff"
+	persistence "weir/proxy/session"
+	"weir/proxy/wire"
+	"weir/telemetry"
+)
+
+// Why a session does not come about.
+var (
+	causeNoPool         = &cause{telemetry.OutcomeNoRoute, byWeir, "no pool serves this connection"}
+	causeNoBackendUp    = &cause{telemetry.OutcomeNoBackendUp, byWeir, "no backend is up"}
+	causeNoCapacity     = &cause{telemetry.OutcomeNoCapacity, byWeir, "the backends that are up take no new connections"}
+	causeUnchecked      = &cause{telemetry.OutcomeQueueTimeout, byWeir, "no backend had been checked in time"}
+	causeFull           = &cause{telemetry.OutcomeQueueTimeout, byWeir, "every backend had its maximum of connections for too long"}
+	causeQueueFull      = &cause{telemetry.OutcomeNoCapacity, byWeir, "every backend has its maximum of connections, and too many wait"}
+	causeSessionLost    = &cause{telemetry.OutcomeNoBackendUp, byWeir, "the backend of this client cannot be used"}
+	causeConnect        = &cause{telemetry.OutcomeBackendConnect, byWeir, "the backend could not be connected to"}
+	causeConnectTimeout = &cause{telemetry.OutcomeBackendConnect, byWeir, "connecting to the backend took too long"}
+	causeOverload       = &cause{telemetry.OutcomeOverload, byWeir, "too many connections are open"}
+	causeHeader         = &cause{telemetry.OutcomeBackendReset, byBackend, "the backend did not take the header about the client"}
+	causeDefect         = &cause{telemetry.OutcomeInternalError, byWeir, "a defect of weir: see its log"}
+)
+
+// errDescriptors is returned instead of a connection that the process has no descriptor for. It wraps
+// EMFILE, which is what the kernel would say a little later.
+var errDescriptors = fmt.Errorf("no file descriptor is left: %w", syscall.EMFILE)
+
+// maxHeader is room for a PROXY header of either version.
+const maxHeader = 256
+
+// headerTime is how long the backend may take to take the header about the client: it fits into any
+// new socket's buffer.
+const headerTime = 5 * time.Second
+
+// open gets the session a backend that is connected to, trying the next one when that fails. The
+// cause is nil, or why there is none.
+func (s *session) open() (*cause, error) {
+	pool := s.site.target.pool
+	if pool == nil {
+		return causeNoPool, nil
+	}
+	s.settings = pool.settings.Load()
+	s.flow = balancer.Flow{Src: s.src, Proto: balancer.TCP}
+	if s.settings.hashesDst {
+		s.flow.Dst = s.client.Local()
+	}
+	key := persistence.AddressKey(s.src.Addr())
+	had := s.settings.sticky.find(key)
+	var tried balancer.Tried
+	var failure *cause
+	var cause error
+	for {
+		if why := s.acquire(pool, had, &tried); why != nil {
+			if failure != nil {
+				why = failure // no other backend is left to try
+			}
+			return why, cause
+		}
+		err := s.dial(pool)
+		if err == nil {
+			break
+		}
+		if f := s.fate.Load(); f != nil {
+			return f, nil
+		}
+		s.connectFailed(pool, err, &tried)
+		failure, cause = connectCause(err), err
+		if s.attempts > s.settings.attempts || !s.settings.retry {
+			return failure, cause
+		}
+		pool.stats.Retry(telemetry.RetryConnectFailure)
+	}
+	if sticky := s.settings.sticky; sticky != nil {
+		pool.stats.Session(s.shard, sticky.joined(key, had, s.lease.Backend()))
+	}
+	return s.introduce()
+}
+
+// acquire takes a lease on a backend that has not been tried: that of the client, if it has one.
+func (s *session) acquire(pool *Pool, had *balancer.Backend, tried *balancer.Tried) *cause {
+	if had != nil {
+		if lease, err := pool.Balancer.AcquireBackend(had, tried); err == nil {
+			s.leased(lease)
+			return nil
+		}
+		if s.settings.sticky.fail {
+			return causeSessionLost
+		}
+	}
+	lease, err := pool.Balancer.Acquire(s.flow, tried)
+	if err == balancer.ErrChecking || err == balancer.ErrFull {
+		lease, err = s.wait(pool, tried, err)
+	}
+	if err == nil {
+		s.leased(lease)
+		return nil
+	}
+	if f := s.fate.Load(); f != nil {
+		return f
+	}
+	return refusal(err)
+}
+
+// refusal is what a session without a lease is told.
+func refusal(err error) *cause {
+	switch err {
+	case balancer.ErrNoCapacity:
+		return causeNoCapacity
+	case balancer.ErrChecking:
+		return causeUnchecked
+	case balancer.ErrFull:
+		return causeFull
+	case errQueueFull:
+		return causeQueueFull
+	case errStopping:
+		return cutStopped
+	}
+	return causeNoBackendUp
+}
+
+func (s *session) leased(l balancer.Lease) {
+	s.lease = l
+	s.last = l.Backend().Name()
+	s.attempts++
+}
+
+// dial connects to the backend of the lease and joins its peer.
+func (s *session) dial(pool *Pool) error {
+	e := pool.engine
+	if !e.Descriptors.EnterReserved(1) {
+		return errDescriptors
+	}
+	since := wire.Now()
+	c, err := wire.DialHeld(s.lease.Backend().Address(), s.settings.timeouts.Connect, s.hold)
+	s.connect += wire.Now() - since
+	s.dialed.Store(nil)
+	if err != nil {
+		e.Descriptors.Leave(1)
+		return err
+	}
+	s.backend, s.peer = c, s.lease.Backend().Peer().(*peer)
+	s.site.tune(c, wire.Backend)
+	s.peer.join(s)
+	return nil
+}
+
+// hold makes c the connection that is shut down if the session is ended meanwhile.
+func (s *session) hold(c *wire.Conn) {
+	s.dialed.Store(c)
+	if s.fate.Load() != nil {
+		c.Shutdown()
+	}
+}
+
+// connectFailed gives the lease back and tells the world. A lack of descriptors or ports on this
+// machine is no fault of the backend.
+func (s *session) connectFailed(pool *Pool, err error, tried *balancer.Tried) {
+	b := s.lease.Backend()
+	reason := telemetry.ConnectReasonOf(err)
+	b.Peer().(*peer).stats.ConnectError(reason)
+	s.lease.Release()
+	s.lease = balancer.Lease{}
+	tried.Add(b)
+	if f := pool.engine.ConnectFailed; f != nil && reason != telemetry.ConnectLocal {
+		f(pool.Balancer.Name(), b, err)
+	}
+}
+
+// introduce tells the backend who the client is, in one piece before anything else.
+func (s *session) introduce() (*cause, error) {
+	var b [maxHeader]byte
+	header := b[:0]
+	switch s.settings.proxy {
+	case config.ProxyV1:
+		header = sniff.AppendProxyV1(header, s.src, s.client.Local())
+	case config.ProxyV2:
+		header = sniff.AppendProxyV2(header, s.src, s.client.Local(), sniff.ProxyOptions{})
+	default:
+		return nil, nil
+	}
+	if err := s.backend.Write(header, headerTime); err != nil {
+		return causeHeader, err
+	}
+	return nil, nil
+}
+
+// connectCause is what a failed connect is called.
+func connectCause(err error) *cause {
+	switch {
+	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
+		return causeOverload
+	case errors.Is(err, wire.ErrTimeout):
+		return causeConnectTimeout
+	}
+	return causeConnect
+}

@@ -1,0 +1,28 @@
+// Package stream lives the life of a TCP connection at layer 4: pick → connect → relay → account.
+//
+// A [Clients] takes over the connections that a listener accepts. Each is a session (session.go): it
+// is admitted, gets a goroutine, acquires a lease ([balancer.Pool.Acquire]) on a backend, the one of its
+// client if the pool is persistent (sticky.go), and connects; when that fails it tries the next one
+// (connect.go). The header that tells the backend who the client is, if the pool sends one, goes first.
+// From then on a [wire.Relay] carries bytes both ways and the goroutine of the session is gone: the
+// relay has two of its own, with small stacks. When it has ended, finish closes both connections,
+// releases the lease and counts (finish.go).
+//
+// A [Pool] has a peer for each of its backends, which knows the sessions on it. Pool.Sweep, called
+// about once a second, ends those that may not go on (rebalance.go): when their backend went down or
+// was removed and the pool rebalances, at a bounded rate; when their backend was drained, or removed,
+// and drain_timeout has passed. Everything else is left alone, whatever happens to its backend.
+//
+// A reload replaces a [Site], or the settings of a [Pool], as a whole; a session goes on with those
+// that it began with.
+//
+// Rules that must hold:
+//   - A lease is released once: by connectFailed or by finish.
+//   - A session that is not over is among those of its Clients, and while it has a backend among those
+//     of its peer.
+//   - What ends a session is one thing, the first: whoever ends it from outside (session.cut) names it
+//     before it does so.
+//   - Only finish closes; whoever ends a session from outside resets its sockets.
+//   - A connection that did not end in order is reset, on both sides, so that nobody takes a part for
+//     the whole.
+package stream

@@ -1,0 +1,90 @@
+package stream
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"weir/balancer"
+	"weir/config"
+	"weir/telemetry"
+)
+
+// Pool is the data plane's side of a pool at layer 4: the balancer's pool, the sessions on its
+// backends and the settings that they follow.
+type Pool struct {
+	Balancer *balancer.Pool
+
+	engine   *Engine
+	stats    *telemetry.Pool
+	settings atomic.Pointer[settings]
+	quota    quota
+
+	mu      sync.Mutex
+	retired map[*peer]struct{} // of backends that were removed, while they have sessions
+}
+
+// settings are what a session takes of its pool when it begins; they change as a whole.
+type settings struct {
+	timeouts  config.BackendTimeouts
+	places    int           // in the queue
+	drain     time.Duration // 0: never cut
+	rebalance config.Rebalance
+	attempts  int // tries after the first
+	retry     bool
+	hashesDst bool // the algorithm looks at the destination of a flow
+	proxy     config.ProxyVersion
+	sticky    *sticky // nil: no persistence
+}
+
+// NewPool makes the pool that c describes, which must not be changed afterwards. offset is where its
+// rotation starts.
+func (e *Engine) NewPool(c *config.Pool, offset uint64, now time.Time) *Pool {
+	p := &Pool{engine: e, stats: e.Telemetry.Pool(c.Name), retired: map[*peer]struct{}{}}
+	p.settings.Store(newSettings(c, nil))
+	p.Balancer = balancer.NewPool(c, balancer.Options{Attach: p.attach, Offset: offset}, now)
+	return p
+}
+
+// Apply changes the pool to what c describes. Backends that stay keep their sessions, health and ramp.
+func (p *Pool) Apply(c *config.Pool, now time.Time) balancer.Change {
+	s := newSettings(c, p.settings.Load())
+	p.settings.Store(s)
+	change := p.Balancer.Apply(c, now)
+	s.sticky.forget(change.Removed)
+	return change
+}
+
+// Close is the end of a pool that is no longer configured: its backends count as removed. Sweep goes on
+// until it says that nothing is left.
+func (p *Pool) Close() {
+	for _, m := range p.Balancer.Snapshot().Members() {
+		m.Backend.Peer().Retire()
+	}
+}
+
+func newSettings(c *config.Pool, old *settings) *settings {
+	s := &settings{
+		timeouts: c.Timeouts, places: c.Queue, drain: c.DrainTimeout, rebalance: c.Rebalance,
+		attempts: c.Retries.Attempts, proxy: c.SendProxy,
+	}
+	for _, on := range c.Retries.On {
+		s.retry = s.retry || on == config.RetryConnectFailure
+	}
+	switch c.Algorithm {
+	case config.TwoTupleHash, config.ThreeTupleHash, config.FiveTupleHash:
+		s.hashesDst = true
+	}
+	var previous *sticky
+	if old != nil {
+		previous = old.sticky
+	}
+	s.sticky = newSticky(c.Persistence, previous)
+	return s
+}
+
+// attach makes the data plane's side of a backend that enters the pool.
+func (p *Pool) attach(b *balancer.Backend) balancer.Peer {
+	return &peer{pool: p, backend: b, stats: p.engine.Telemetry.Backend(p.stats.Name(), b.Name()),
+		sessions: map[*session]struct{}{}}
+}

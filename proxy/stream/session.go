@@ -1,0 +1,119 @@
+package stream
+
+import (
+	"net/netip"
+	"runtime/debug"
+	"sync/atomic"
+
+	"go.uber.org/zap"
+
+	"weir/balancer"
+	"weir/proxy/admit"
+	"weir/proxy/wire"
+	"weir/telemetry"
+)
+
+// session is one connection of a client. It belongs to the goroutine that runs it, and then to its
+// relay, but for the fields that are atomic.
+type session struct {
+	clients *Clients
+	site    *Site
+	client  *wire.Conn
+	src     netip.AddrPort
+	counted *admit.Connections // where the connection of this client is counted
+	shard   telemetry.Shard
+
+	settings *settings
+	flow     balancer.Flow
+	lease    balancer.Lease // the zero value: none
+	peer     *peer          // that it has joined; nil: none
+	backend  *wire.Conn     // nil: none
+	attempts int
+	last     string // name of the backend tried last
+
+	started int64 // ns, on wire.Now's clock, as are the following
+	queue   int64
+	connect int64
+	over    bool // finish has begun
+
+	fate   atomic.Pointer[cause]      // why it is ended from outside
+	dialed atomic.Pointer[wire.Conn]  // to a backend, while it is being made
+	relay  atomic.Pointer[wire.Relay] // nil: not yet
+}
+
+// cause is why a session ended before its time, or did not begin.
+type cause struct {
+	outcome telemetry.Outcome
+	by      string // who ended it, in the word of the access log
+	reason  string
+}
+
+// What ends a session from outside.
+var (
+	cutStopped    = &cause{telemetry.OutcomeDraining, byWeir, "cut off: the time to finish had passed"}
+	cutDrained    = &cause{telemetry.OutcomeDrainTimeout, byDrain, "cut off: drain_timeout of the backend had passed"}
+	cutRebalanced = &cause{telemetry.OutcomeRebalanced, byWeir, "cut off: the backend went down or was removed"}
+)
+
+// Who can end a session.
+const (
+	byClient  = "client"
+	byBackend = "backend"
+	byIdle    = "idle"
+	byDrain   = "drain"
+	byWeir    = "weir"
+)
+
+// run serves the session until its relay is on its own.
+func (s *session) run() {
+	defer s.recovered()
+	if why, err := s.open(); why != nil {
+		s.finish(s.verdict(why, err))
+		return
+	}
+	p := s.peer.pool
+	in, out := s.site.target.stats.Bytes(s.shard)
+	r := wire.NewRelay(s.client, s.backend, wire.RelayOptions{
+		Idle: s.site.idle, HalfClose: s.settings.timeouts.HalfClose, Pipes: p.engine.Pipes,
+		Totals: [2]*atomic.Uint64{in, out}, Panicked: s.panicked,
+	})
+	s.relay.Store(r)
+	if s.fate.Load() != nil {
+		r.Stop() // whoever set it may not have seen the relay
+	}
+	r.Start(s.relayed)
+}
+
+// relayed is called when the relay has ended.
+func (s *session) relayed(e wire.Ending) { s.finish(s.judge(e)) }
+
+// cut ends the session from outside, at any time, and reports whether it is what ends it.
+func (s *session) cut(why *cause) bool {
+	if !s.fate.CompareAndSwap(nil, why) {
+		return false
+	}
+	if c := s.dialed.Load(); c != nil {
+		c.Shutdown()
+	}
+	if r := s.relay.Load(); r != nil {
+		r.Stop()
+	}
+	return true
+}
+
+// recovered ends this session, and only this one, on a defect of ours.
+func (s *session) recovered() {
+	if v := recover(); v != nil {
+		s.panicked(v)
+		if !s.over {
+			s.finish(failed(causeDefect))
+		}
+	}
+}
+
+func (s *session) panicked(v any) {
+	e := s.clients.engine
+	e.Telemetry.Panic()
+	e.Log.Error("panic while serving a connection; it was closed",
+		zap.Any("panic", v), zap.Stringer("client", s.src), zap.ByteString("stack", debug.Stack()))
+}

@@ -1,0 +1,94 @@
+package stream
+
+import (
+	"fmt"
+	"time"
+
+	"weir/config"
+	"weir/proxy/admit"
+	"weir/proxy/wire"
+	"weir/telemetry"
+)
+
+// clientBits is how much of an IPv6 address is one client: a subscriber has a whole /64.
+const clientBits = 64
+
+// Site is everything that a listener's configuration says about its connections. It is immutable and
+// replaced as a whole.
+type Site struct {
+	name     string
+	maxConns int64
+	idle     time.Duration // without a byte either way; 0: without bound
+	tcp      config.TCPOptions
+	gate     *admit.Gate
+	stats    *telemetry.Listener
+	target   target
+}
+
+// target is where a connection leads.
+type target struct {
+	pool  *Pool // nil: nowhere
+	stats *telemetry.TCP
+}
+
+// SiteOptions is what a site is made of.
+type SiteOptions struct {
+	Config   *config.Listener // CheckSite must have found nothing
+	Pools    map[string]*Pool // every pool that Config names
+	Previous *Site            // that it takes the place of; nil: it is the first
+}
+
+// NewSite builds the site of a listener. It is in force when Clients have it.
+func (e *Engine) NewSite(o SiteOptions) *Site {
+	c := o.Config
+	gate, err := newGate(c, o.Previous)
+	if err != nil {
+		panic(fmt.Sprintf("stream: a site that was not checked: %v", err))
+	}
+	return &Site{
+		name: c.Name, maxConns: int64(c.Limits.MaxConnections), idle: c.Timeouts.TCPIdle, tcp: c.TCP, gate: gate, stats: e.Telemetry.Listener(c.Name),
+		target: target{o.Pools[c.Pool], e.Telemetry.TCP(c.Name, c.Pool)},
+	}
+}
+
+// CheckSite reports what NewSite could not use of c.
+func CheckSite(c *config.Listener) error {
+	_, err := newGate(c, nil)
+	return err
+}
+
+func newGate(c *config.Listener, previous *Site) (*admit.Gate, error) {
+	var old *admit.Gate
+	if previous != nil {
+		old = previous.gate
+	}
+	g, err := admit.NewGate(admit.GateOptions{
+		Allow: c.Access.Allow, Deny: c.Access.Deny,
+		PerSecond: c.Limits.NewConnections, PerClient: c.Limits.PerClient, IPv6Bits: clientBits,
+	}, old)
+	if err != nil {
+		return nil, fmt.Errorf("listeners.%s: %w", c.Name, err)
+	}
+	return g, nil
+}
+
+// inheritedKeepalive is what accepted sockets have by themselves: see wire.Listen.
+const inheritedKeepalive = 15 * time.Second
+
+// tune sets the options of the socket of a client, whose listener has set the usual ones, or of a backend.
+// A connection that is gone already cannot be tuned, and shows that soon.
+func (s *Site) tune(c *wire.Conn, side wire.Side) {
+	if side == wire.Backend || s.tcp.Keepalive != inheritedKeepalive {
+		_ = c.Keepalive(s.tcp.Keepalive)
+	}
+	if s.tcp.UserTimeout > 0 {
+		_ = c.UserTimeout(s.tcp.UserTimeout)
+	}
+}
+
+// refusals are the words of the telemetry for those of a gate.
+var refusals = map[admit.Refusal]telemetry.RejectReason{
+	admit.RefusedDenied:    telemetry.RejectDenied,
+	admit.RefusedPace:      telemetry.RejectRate,
+	admit.RefusedPerClient: telemetry.RejectPerClient,
+}
