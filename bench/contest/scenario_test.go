@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/tls"
 	"crypto/x509"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -141,6 +142,24 @@ func TestJudgeFiles(t *testing.T) {
 	_, _, err = a.judgeFiles(t.Context(), []entrant{says("broken", "echo error: nonsense; exit 1")})
 	if err == nil || !strings.Contains(err.Error(), "error: nonsense") {
 		t.Errorf("got %v, want what it says", err)
+	}
+}
+
+// TestLoadOptions sees that the generator is told all that makes a scenario what it is.
+func TestLoadOptions(t *testing.T) {
+	for _, s := range Scenarios() {
+		a := arena{scenario: s, options: Options{Connections: 5, Rate: 7}}
+		o := a.loadOptions(candidate{plan: plan{listen: netip.MustParseAddrPort("127.0.0.1:81")}})
+		want := s.scheme() + "://127.0.0.1:81" + s.Path
+		if o.URL != want || o.Fresh != s.Fresh || o.Resume != s.Resume || o.Connections != 5 || o.Rate != 7 {
+			t.Errorf("%s: got %+v", s.Name, o)
+		}
+		if (o.TLS != nil) != s.TLS || (o.CheckTLS != nil) != s.TLS || (o.Check != nil) != (s.Protocol == HTTP) {
+			t.Errorf("%s: got TLS %v, and checks of it %v and of bodies %v", s.Name, o.TLS != nil, o.CheckTLS != nil, o.Check != nil)
+		}
+		if s.Protocol != HTTP && (string(o.Reply) != s.Body || string(o.Body) != smallBody) || s.Upload != "" && string(o.Body) != s.Upload {
+			t.Errorf("%s: sends %d bytes and wants %d", s.Name, len(o.Body), len(o.Reply))
+		}
 	}
 }
 
