@@ -77,6 +77,7 @@ var clientBytes = []struct {
 	{"Host empty", "GET /a HTTP/1.1\r\nHost:\r\n\r\n" + hidden, 0},
 	{"Host with a path", "GET /a HTTP/1.1\r\nHost: h/../x\r\n\r\n" + hidden, 0},
 	{"absolute target", "GET http://a.example/a?b HTTP/1.1\r\nHost: h\r\n\r\n" + getA, 2},
+	{"absolute target without a path", "GET http://a.example?b HTTP/1.1\r\nHost: h\r\n\r\n" + getA, 2},
 	{"absolute target with userinfo", "GET http://h@evil/a HTTP/1.1\r\nHost: h\r\n\r\n" + hidden, 0},
 	{"asterisk", "OPTIONS * HTTP/1.1\r\nHost: h\r\n\r\n" + getA, 2},
 	{"asterisk of GET", "GET * HTTP/1.1\r\nHost: h\r\n\r\n" + hidden, 0},

@@ -165,6 +165,29 @@ func only(s string, set string) bool {
 	return s != "" && strings.Trim(s, set) == "" && strings.IndexFunc(s, func(c rune) bool { return !strings.ContainsRune(set, c) }) < 0
 }
 
+// compareLines compares the field lines that arrived with those that were sent, byte for byte and in
+// order. Those that may be dropped may be there or not; it says what else is missing or was added.
+func compareLines(sent, got []string, mayDrop, mayAdd func(line string) bool) string {
+	i := 0
+	for _, line := range got {
+		next := i
+		for next < len(sent) && sent[next] != line && mayDrop(sent[next]) {
+			next++
+		}
+		if next < len(sent) && sent[next] == line {
+			i = next + 1
+		} else if !mayAdd(line) {
+			return "nobody sent the line " + line
+		}
+	}
+	for ; i < len(sent); i++ {
+		if !mayDrop(sent[i]) {
+			return "the line is missing: " + sent[i]
+		}
+	}
+	return ""
+}
+
 const (
 	digitChars = "0123456789"
 	hexChars   = digitChars + "abcdefABCDEF"

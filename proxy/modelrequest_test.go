@@ -65,13 +65,14 @@ func (m *modelRequest) splitAbsolute() bool {
 	if end < 0 {
 		end = len(rest)
 	}
-	if m.authority, m.target = rest[:end], rest[end:]; m.target == "" {
-		m.target = "/"
-		if m.method == "OPTIONS" {
-			m.target = "*"
-		}
+	m.authority, m.target = rest[:end], rest[end:]
+	switch {
+	case m.target == "" && m.method == "OPTIONS":
+		m.target = "*"
+	case !strings.HasPrefix(m.target, "/"):
+		m.target = "/" + m.target
 	}
-	return isHostText(m.authority) && m.target[0] != '?'
+	return isHostText(m.authority)
 }
 
 func (m *modelRequest) checkHost() bool {
@@ -142,21 +143,8 @@ func (m *modelRequest) forwarded(got *modelRequest) string {
 	if got.method != m.method || got.target != m.target {
 		return "the request line differs"
 	}
-	i := 0
-	for _, line := range got.lines {
-		for i < len(m.lines) && m.lines[i] != line && m.mayDrop(m.lines[i]) {
-			i++
-		}
-		if i < len(m.lines) && m.lines[i] == line {
-			i++
-		} else if !m.mayAdd(line) {
-			return "nobody sent the line " + line
-		}
-	}
-	for ; i < len(m.lines); i++ {
-		if !m.mayDrop(m.lines[i]) {
-			return "the line is missing: " + m.lines[i]
-		}
+	if why := compareLines(m.lines, got.lines, m.mayDrop, m.mayAdd); why != "" {
+		return why
 	}
 	if host := got.values("host"); m.authority != "" && (len(host) != 1 || host[0] != m.authority) {
 		return "Host is not the authority of the target"

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 )
@@ -11,7 +12,12 @@ type modelResponse struct {
 	version string
 	status  int
 	closed  bool // the end of the connection is the end of the body
+	hasBody bool // it may have one
 	read    reading
+}
+
+func (m *modelResponse) String() string {
+	return fmt.Sprintf("%q %q %.200q", m.start, m.lines, m.content)
 }
 
 // responseOf reads the response to a request of that method at the start of s, behind which the
@@ -24,8 +30,9 @@ func responseOf(s, method string) (m *modelResponse, rest string, r reading) {
 	if !m.readStart() {
 		return nil, s, malformed
 	}
+	m.hasBody = method != "HEAD" && m.status >= 200 && m.status != 204 && m.status != 304
 	switch {
-	case method == "HEAD", m.status < 200, m.status == 204, m.status == 304:
+	case !m.hasBody:
 	case m.chunked:
 		rest, r = m.readChunks(rest)
 	case m.length >= 0:
