@@ -163,7 +163,7 @@ func (f *forwarding) readForwarded(h *message.Head) (hop message.Hop, ok bool) {
 			if !found {
 				break
 			}
-			if v = rest; !next.For.Addr.IsValid() || !f.trusts(next.For.Addr) {
+			if v = rest; !f.trusts(next.For.Addr) { // also if it is not known
 				hop = next
 			}
 		}

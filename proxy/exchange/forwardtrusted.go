@@ -24,9 +24,6 @@ func (c *client) appendTrusted(f *forwarding) {
 	keepForwarded(req)
 	req.DropAll(message.ForwardedAlias)
 	dropCertFields(req)
-	if a := w.x.action; a != nil {
-		a.RequestHeaders.Drop(req) // what it removes must not come back in another form
-	}
 	t := c.hear(f)
 	w.out = c.appendHead(w.out[:0])
 	w.out = c.appendTold(w.out, f, f.fixed, &t)
@@ -44,7 +41,7 @@ func (c *client) hear(f *forwarding) (t told) {
 		if a := c.work.x.client; a != c.src.Addr() {
 			t.client = a
 		}
-		t.chain, t.forwarded = req.Kept("x-forwarded-for"), ok && req.Kept("forwarded")
+		t.chain, t.forwarded = req.Has(message.XForwardedFor), ok
 	}
 	again := f.mode == config.ForwardedReplace || f.mode == config.ForwardedRemove
 	if again || f.mode == config.ForwardedAppend && f.writes(ownFor) {
