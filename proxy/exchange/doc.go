@@ -3,15 +3,17 @@
 //
 // A [Clients] serves the connections of a listener, one goroutine each; on an https listener after a
 // handshake (secure.go). As long as requests are whole when they are looked at, all happens inside
-// one wait on the client's socket (client.go, readable): receive, parse ([http1.ParseRequest]), admit
-// (admission.go), match ([route.Table.Match]), find the session (sticky.go), acquire a lease
+// one wait on the client's socket (client.go, readable): receive, parse ([http1.ParseRequest]),
+// admit (admission.go), match ([route.Table.Match]), find the session (sticky.go), write the head
+// that the backend gets, with what it is told of the client (forward.go, after the rules of
+// forwarding.go; forwardtrusted.go if a trusted proxy has something to say), acquire a lease
 // ([balancer.Pool.Acquire]) and take an idle connection of the backend's [peer] (pick.go), send and
 // receive ([wire.Conn.Exchange]), send the response (response.go), give back lease and connection
 // (exchange.go). That is four system calls, and a look at the idle connection. A request whose body
-// is still to come leaves the wait and gets a second goroutine that forwards the body while the first
-// waits for the response (upload.go); so does one that a backend answers with 101 (tunnel.go). What
-// fails before it is answered may go to another backend (retry.go); what weir answers itself is in
-// reply.go and answer.go.
+// is still to come leaves the wait and gets a second goroutine that forwards the body while the
+// first waits for the response (upload.go); so does one that a backend answers with 101 (tunnel.go).
+// What fails before it is answered may go to another backend (retry.go); what weir answers itself is
+// in reply.go and answer.go.
 //
 // What an idle connection does not need it does not hold: buffers, heads and the state of the
 // exchange live in a pooled work. A reload replaces a [Site] or the settings of a [Pool] as a whole;
