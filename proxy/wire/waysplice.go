@@ -3,6 +3,7 @@ package wire
 import (
 	"os"
 	"syscall"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -40,15 +41,23 @@ func (w *way) copying() {
 }
 
 // splice moves once through the pipe, which is empty before and after, so that EAGAIN says that
-// nothing has come.
+// nothing has come, or that an urgent byte is in the way: a socket that does not wait says so there
+// whatever has come behind it.
 func (w *way) splice(fd uintptr) (int, syscall.Errno) {
 	n, e := splice(int(fd), w.pipe.in, pipeSize)
+	if e == syscall.EAGAIN && pending(fd) {
+		n, e = splice(int(fd), w.pipe.in, pipeSize)
+	}
 	switch {
+	case e == syscall.EAGAIN && pending(fd):
+		// There is something, and it is not spliced: what is behind an urgent byte.
+		w.copying()
+		return w.copy(fd)
 	case e == syscall.EINVAL:
 		w.pipes = nil // not a socket that can be spliced from
 		fallthrough
 	case e == 0 && n == 0:
-		// The end of the stream, or an urgent byte: only a receive tells.
+		// The end of the stream, or an urgent byte before it: only a receive tells.
 		w.copying()
 		return w.copy(fd)
 	case e != 0:
@@ -65,6 +74,13 @@ func (w *way) splice(fd uintptr) (int, syscall.Errno) {
 		w.copying()
 	}
 	return n, 0
+}
+
+// pending reports whether a receive would find something: bytes, the end or an error.
+func pending(fd uintptr) bool {
+	var b [1]byte
+	_, e := peek(fd, b[:])
+	return e != syscall.EAGAIN
 }
 
 // empty sends what the pipe holds.
@@ -96,6 +112,21 @@ func (w *way) pour(fd uintptr) bool {
 		w.count(n)
 	}
 	return true
+}
+
+// peek is Recv that leaves the bytes where they are.
+func peek(fd uintptr, p []byte) (int, syscall.Errno) {
+	for {
+		n, _, e := syscall.RawSyscall6(unix.SYS_RECVFROM, fd,
+			uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), unix.MSG_PEEK, 0, 0)
+		if e == 0 {
+			raceWrite(p[:n])
+			return int(n), 0
+		}
+		if e != syscall.EINTR {
+			return 0, e
+		}
+	}
 }
 
 // splice moves at most n bytes between a socket and a pipe. The call may take as long as copying a
