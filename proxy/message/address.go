@@ -34,8 +34,10 @@ func ParseClient(b []byte) (netip.Addr, bool) {
 		if _, ok := parsePort(b[i+1:]); !ok {
 			return netip.Addr{}, false
 		}
-		a, ok := parseIPv4(b[:i])
-		return netip.AddrFrom4(a), ok
+		if a, ok := parseIPv4(b[:i]); ok {
+			return netip.AddrFrom4(a), true
+		}
+		break
 	}
 	return netip.Addr{}, false
 }
