@@ -1,6 +1,7 @@
 package exchange
 
 import (
+	"crypto/tls"
 	"net/netip"
 	"strings"
 	"testing"
@@ -44,7 +45,7 @@ func (c *client) forward(t testing.TB, action *route.Action, in []byte) []byte {
 	return w.out
 }
 
-// told is the lines of a head that are about where it comes from.
+// toldOf is the lines of a head that are about where it comes from.
 func toldOf(head []byte) string {
 	var lines []string
 	for _, line := range strings.Split(string(head), "\r\n") {
@@ -88,7 +89,7 @@ func TestTrustedPeerIsHeard(t *testing.T) {
 			`X-Forwarded-For: 10.9.8.7 | X-Forwarded-Proto: http | X-Forwarded-For-Port: 4711 | X-Real-IP: 10.9.8.7 | X-Forwarded-Host: h | Forwarded: for=192.0.2.1;proto=https, for=10.9.8.7;host=h;proto=http`},
 		{"X-Real-IP names the client", append_, real, "X-Real-IP: 192.0.2.1 | X-Forwarded-For: 6.6.6.6",
 			"X-Real-IP: 192.0.2.1 | X-Forwarded-For: 6.6.6.6, 10.9.8.7 | " + ours + "X-Forwarded-Host: h | Forwarded: for=192.0.2.1, for=10.9.8.7;host=h;proto=http"},
-		{"look-alikes", preserve, xff, "X_Forwarded_For: 6.6.6.6 | X-Forwarded_Proto: https | X.Real.IP: 6.6.6.6 | X_Forwarded-Clientcert-Subjectdn: root | X-Forwarded-Clientcert_Verify: SUCCESS | X-Other_Field: y",
+		{"look-alikes", preserve, xff, "X_Forwarded_For: 6.6.6.6 | X-Forwarded_Proto: https | X.Real.IP: 6.6.6.6 | X_Forwarded-Clientcert-Subjectdn: root | X-Forwarded-Clientcert_Verify: SUCCESS | x-forwarded-clientcert-subjectdn: root | X-Other_Field: y",
 			"X-Other_Field: y | " + ours + "X-Forwarded-For-Port: 4711 | X-Real-IP: 10.9.8.7 | X-Forwarded-Host: h"},
 		{"named in Connection", append_, xff, "Connection: X-Forwarded-For, Forwarded, X-Real-IP | X-Forwarded-For: 192.0.2.1 | Forwarded: for=192.0.2.1 | X-Real-IP: 192.0.2.1",
 			"X-Real-IP: 192.0.2.1 | X-Forwarded-For: 192.0.2.1, 10.9.8.7 | " + ours + "X-Forwarded-Host: h | Forwarded: for=192.0.2.1, for=10.9.8.7;host=h;proto=http"},
@@ -142,6 +143,17 @@ func TestForwardedOfStrangers(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// A client of TLS is told apart, and the peer of a trusted network has no zone to hide behind.
+func TestForwardedOverTLSAndLinkLocal(t *testing.T) {
+	const in = "GET / HTTP/1.1\r\nHost: h\r\nX-Forwarded-For: 192.0.2.1\r\n\r\n"
+	c := forwarder(config.Forwarded{Trust: trusted10, Mode: config.ForwardedReplace, Fields: allFields, ClientFrom: config.XForwardedFor}, "[fe80::1%eth0]:77")
+	c.stream.tls = &tls.Conn{}
+	want := `X-Forwarded-For: fe80::1%eth0 | X-Forwarded-Proto: https | X-Real-IP: 192.0.2.1 | X-Forwarded-Host: h | Forwarded: for="[fe80::1]";host=h;proto=https`
+	if got := toldOf(c.forward(t, nil, []byte(in))); got != want {
+		t.Errorf("got %s, want %s", got, want)
 	}
 }
 
@@ -232,7 +244,7 @@ func TestStrangersCannotForgeForwarding(t *testing.T) {
 
 // FuzzClientOf: the client is never a trusted proxy, and is the same whichever field names it.
 func FuzzClientOf(f *testing.F) {
-	for _, s := range []string{"1.2.3.4", "1.2.3.4, 10.0.0.1", "x,,[::1]:3", ",", " ,\t", "2001:db8::1, 10.1.2.3", "10.0.0.1"} {
+	for _, s := range []string{"1.2.3.4", "1.2.3.4, 10.0.0.1", "x,,[::1]:3", ",", " ,\t", "2001:db8::1, 10.1.2.3", "10.0.0.1", ":0"} {
 		f.Add([]byte(s))
 	}
 	list := &forwarding{trust: trusted10, client: config.XForwardedFor}
