@@ -45,6 +45,7 @@ func curl(t *testing.T, verdict string, args ...string) curled {
 
 // TestCurl talks to nginx through weir with curl, in the ways that curl has.
 func TestCurl(t *testing.T) {
+	t.Parallel()
 	program(t, "curl")
 	n := startNginx(t)
 	d := start(t, nginxConfig(n))
@@ -110,6 +111,7 @@ func TestCurl(t *testing.T) {
 // TestCurlIsNotToldToContinue has a backend that never says 100: curl sends its body when its own
 // patience ends, and weir must be ready for that.
 func TestCurlIsNotToldToContinue(t *testing.T) {
+	t.Parallel()
 	program(t, "curl")
 	silent := lbtest.NewTCP(t, func(_ context.Context, c *net.TCPConn) {
 		request, err := http.ReadRequest(bufio.NewReader(c))
@@ -139,6 +141,7 @@ pools: { app: { health_check: none, backends: { silent: { address: %q } } } }
 
 // TestApacheBench has ab send what it sends, by HTTP/1.0 with and without keep-alive.
 func TestApacheBench(t *testing.T) {
+	t.Parallel()
 	path := program(t, "ab")
 	n := startNginx(t)
 	cert := lbtest.NewCertificate(t, "127.0.0.1")

@@ -13,7 +13,7 @@
 //
 // Nothing sleeps: what takes time is polled for with a deadline (eventually). Shares are judged by
 // exact counts where the policy is exact, and otherwise by a bound whose place is reasoned beside
-// it.
+// it. Scenarios that measure nothing run in parallel, after the others.
 //
 // Some scenarios use programs of Debian (nginx, curl, ab, openssl, promtool, strace) and are skipped,
 // saying so, where they are missing; continuous integration installs them.

@@ -121,6 +121,7 @@ var allNoise = sync.OnceValue(func() []byte {
 // TestMixedRequests sends 2,000 requests of every kind, eight at a time on kept connections, to nginx
 // and as many to net/http: every body arrives whole, and most connections are used again.
 func TestMixedRequests(t *testing.T) {
+	t.Parallel()
 	t.Run("nginx", func(t *testing.T) {
 		n := startNginx(t)
 		etags := map[int]string{}

@@ -146,6 +146,7 @@ var boundary = regexp.MustCompile(`\b\d{20}\b`)
 
 // TestNginx asks for static files with and without weir in between: the answers are the same.
 func TestNginx(t *testing.T) {
+	t.Parallel()
 	n := startNginx(t)
 	d := start(t, nginxConfig(n))
 	tag := fetch(t, "GET", "http://"+n.address+"/small.txt", nil).header

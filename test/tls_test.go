@@ -49,6 +49,7 @@ func sClient(t *testing.T, a *authority, address string, args ...string) spoken 
 
 // TestTLSVersions meets listeners of several versions with clients of one each.
 func TestTLSVersions(t *testing.T) {
+	t.Parallel()
 	program(t, "openssl")
 	a := newAuthority(t)
 	cert, key := a.issue(identity{file: "shop", name: "shop", hosts: []string{"shop.example"}, serial: 2})
@@ -101,6 +102,7 @@ func TestTLSVersions(t *testing.T) {
 
 // TestTLSSuites asks for suites that are there and for some that are not.
 func TestTLSSuites(t *testing.T) {
+	t.Parallel()
 	program(t, "openssl")
 	a := newAuthority(t)
 	ec, ecKey := a.issue(identity{file: "ec", name: "ec", hosts: []string{"shop.example"}, serial: 2})
@@ -140,6 +142,7 @@ func TestTLSSuites(t *testing.T) {
 
 // TestTLSNames chooses certificates by name, and protocols by ALPN.
 func TestTLSNames(t *testing.T) {
+	t.Parallel()
 	program(t, "openssl")
 	a := newAuthority(t)
 	var files []string
@@ -198,6 +201,7 @@ func TestTLSNames(t *testing.T) {
 
 // TestMutualTLS wants certificates of clients, and tells backends about them.
 func TestMutualTLS(t *testing.T) {
+	t.Parallel()
 	program(t, "openssl")
 	a, stranger := newAuthority(t), newAuthority(t)
 	cert, key := a.issue(identity{file: "shop", name: "shop", hosts: []string{"shop.example"}, serial: 2})
@@ -248,6 +252,7 @@ func TestMutualTLS(t *testing.T) {
 // TestTLSResumption keeps the sessions of openssl over reloads, and with keys from the file over a
 // restart too.
 func TestTLSResumption(t *testing.T) {
+	t.Parallel()
 	program(t, "openssl")
 	a := newAuthority(t)
 	cert, key := a.issue(identity{file: "shop", name: "shop", hosts: []string{"shop.example"}, serial: 2})
@@ -292,6 +297,7 @@ func TestTLSResumption(t *testing.T) {
 
 // TestStaple staples an OCSP response to one of two certificates.
 func TestStaple(t *testing.T) {
+	t.Parallel()
 	program(t, "openssl")
 	a := newAuthority(t)
 	shop := identity{file: "shop", name: "shop", hosts: []string{"shop.example"}, serial: 2}
@@ -315,6 +321,7 @@ func TestStaple(t *testing.T) {
 
 // TestPlainHTTPToTLS tells clients that speak plain HTTP what they should do.
 func TestPlainHTTPToTLS(t *testing.T) {
+	t.Parallel()
 	a := newAuthority(t)
 	d, b := startTLS(t, map[string]string{"shop": certificates(a.issue(identity{file: "shop", name: "shop", serial: 2}))})
 	for _, request := range []string{

@@ -106,6 +106,7 @@ func exchangeWS(ctx context.Context, c *websocket.Conn, kind websocket.MessageTy
 // TestWebSocket talks through weir from a real client to a real server, on each way: messages of both
 // kinds and of 1 MiB, pings and the closing handshake from either side.
 func TestWebSocket(t *testing.T) {
+	t.Parallel()
 	server := &echo{}
 	w := startWebs(t, server, "")
 	for _, way := range ways {
@@ -187,6 +188,7 @@ func (w webs) wantNoTunnel(t *testing.T) {
 
 // TestManyWebSockets has 200 clients at once, each in the middle of something until all are connected.
 func TestManyWebSockets(t *testing.T) {
+	t.Parallel()
 	w := startWebs(t, &echo{}, "")
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
@@ -245,6 +247,7 @@ var (
 // TestWebSocketFramesBehindTheHead sends frames in the segment of the request, and in that of the
 // response: none is lost.
 func TestWebSocketFramesBehindTheHead(t *testing.T) {
+	t.Parallel()
 	w := startWebs(t, &echo{}, "")
 	for listener, dial := range map[string]func() net.Conn{
 		"web":  func() net.Conn { return connect(t, w.address("web")) },
@@ -317,6 +320,7 @@ func wantFrames(t *testing.T, in io.Reader, n int) {
 // TestWebSocketIdle leaves one connection alone and uses another: the first ends, with a reason, the
 // second lives on.
 func TestWebSocketIdle(t *testing.T) {
+	t.Parallel()
 	const idle = 400 * time.Millisecond
 	w := startWebs(t, &echo{}, "tunnel_idle: 400ms")
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
@@ -358,6 +362,7 @@ func TestWebSocketIdle(t *testing.T) {
 // TestWebSocketsAtTheStop ends weir while two connections are open: they work until their clients
 // leave, or the grace ends.
 func TestWebSocketsAtTheStop(t *testing.T) {
+	t.Parallel()
 	w := startWebs(t, &echo{}, "grace: 1s")
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()

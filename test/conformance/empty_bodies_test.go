@@ -18,6 +18,8 @@ var emptyBodies = topic{
 		{name: "204 with a response behind it", reply: "HTTP/1.1 204 No Content\r\nX-Origin: script\r\n\r\n" + split, want: passed, got: "HTTP/1.1 204 No Content\r\nX-Origin: script\r\n\r\n", why: "RFC 9112, 6.3 (1): what comes behind belongs to nobody"},
 		{name: "304 with a length", send: get("If-None-Match: \"a\"\r\n"), reply: "HTTP/1.1 304 Not Modified\r\nX-Origin: script\r\nContent-Length: 5\r\n\r\n", want: passed, why: "RFC 9110, 8.6: the length of what was not sent"},
 		{name: "304 with a body", send: get("If-None-Match: \"a\"\r\n"), reply: "HTTP/1.1 304 Not Modified\r\nX-Origin: script\r\nContent-Length: 5\r\n\r\nhello", want: passed, got: "HTTP/1.1 304 Not Modified\r\nX-Origin: script\r\nContent-Length: 5\r\n\r\n", why: "RFC 9112, 6.3 (1): what comes behind belongs to nobody"},
+		{name: "304 with chunks", send: get("If-None-Match: \"a\"\r\n"), reply: "HTTP/1.1 304 Not Modified\r\nX-Origin: script\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", want: passed, got: "HTTP/1.1 304 Not Modified\r\nX-Origin: script\r\n\r\n", why: "RFC 9112, 6.1 and 6.3 (1): what comes behind belongs to nobody"},
+		{name: "304 with length and chunks", send: get("If-None-Match: \"a\"\r\n"), reply: "HTTP/1.1 304 Not Modified\r\nX-Origin: script\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n", want: badGateway, why: "RFC 9112, 6.3 (3): ought to be handled as an error"},
 		{name: "205 with a body", reply: "HTTP/1.1 205 Reset Content\r\nX-Origin: script\r\nContent-Length: 5\r\n\r\nhello", want: passed, why: "RFC 9112, 6.3: a 205 is framed like any other"},
 	},
 }

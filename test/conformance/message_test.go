@@ -23,11 +23,12 @@ type message struct {
 	methods string // of the requests in send; empty: the first is read from send, others are GET
 
 	// The origin's part, for requests other than /behind and /follow.
-	interim string // sent when the head is there
-	reply   string // empty: an echo
-	early   bool   // the reply does not wait for the body
-	late    string // sent after the client has got everything
-	finish  ending
+	interim  string // sent when the head is there
+	reply    string // empty: an echo
+	dripping bool   // the reply is sent byte by byte
+	early    bool   // the reply does not wait for the body
+	late     string // sent after the client has got everything
+	finish   ending
 
 	slow    bool // waiting is part of it: time-outs of a second
 	maxBody int  // bytes; 0: without bound

@@ -82,8 +82,10 @@ func (o *origin) serve(c *net.TCPConn) {
 			if o.m.interim != "" && !replied && !o.say(c, o.m.interim) {
 				return
 			}
-			if scripted && o.m.early && !replied && !o.say(c, o.m.reply) {
-				return
+			if scripted && o.m.early && !replied {
+				if !o.answer(c, &a, true) {
+					return
+				}
 			}
 			replied = true
 		}
@@ -153,7 +155,16 @@ func (a *arrival) name() string {
 	return fmt.Sprintf("%s %s %d", a.method, quoted(a.target), len(a.body))
 }
 
+// say sends a text, at once or byte by byte.
 func (o *origin) say(c *net.TCPConn, text string) bool {
+	if o.m.dripping {
+		for i := range len(text) {
+			if _, err := io.WriteString(c, text[i:i+1]); err != nil {
+				return false
+			}
+		}
+		return true
+	}
 	_, err := io.WriteString(c, text)
 	return err == nil
 }

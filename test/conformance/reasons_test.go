@@ -86,6 +86,7 @@ var reasons = map[string]map[difference]string{
 	expectations.name: {
 		takes:      "An expectation that is not known gets 417 (RFC 9110, 10.1.1). Weir reads Expect strictly since a client waits for what it means.",
 		refuses:    "Weir asks the backend, whose answer decides, and forwards it before the body is there. nginx says 100 by itself, and collects the body before it asks; the backend's own 100 it takes for the response.",
+		otherwise:  "Weir says that the backend has closed (502); the peers close without a word.",
 		forwardsIt: "Weir leaves out an expectation that nobody waits for. After an early answer it closes, so that what follows is nobody's request.",
 	},
 	responseLengths.name: {
@@ -110,10 +111,13 @@ var reasons = map[string]map[difference]string{
 		forwardsIt: "Not to HTTP/1.0 (RFC 9110, 15.2).",
 	},
 	emptyBodies.name: {
-		takes: "Lengths that contradict each other are as wrong where no body comes: a cache would store one of them.",
+		takes: "Lengths that contradict each other, and a length beside a coding, are as wrong where no body comes: a cache would store one of them.",
 	},
 	leftovers.name: {
 		forwardsIt: "An idle connection may end at any moment. Weir looks at it before use, and repeats what is idempotent when the end comes together with the request; the peers are told not to repeat anything here, which makes it a matter of chance.",
+	},
+	switches.name: {
+		takes: "A 101 names the protocol, and Connection names that field (RFC 9110, 7.8); without both weir does not give the connection away.",
 	},
 	endings.name: {
 		takes:      "Where only the end of a connection delimits a body, weir resets the client's connection if the backend's was reset or its chunks were not complete: an orderly end would make half a response look whole.",

@@ -29,6 +29,8 @@ var responseCodings = topic{
 		{name: "response with a bare LF behind a chunk size", reply: inChunks("5\nhello\r\n0\r\n\r\n"), want: badGateway, why: "RFC 9112, 2.2: a bare LF may be accepted, and is not"},
 		{name: "response with a chunk longer than its size", reply: inChunks("3\r\nhello\r\n0\r\n\r\n"), want: badGateway, why: "RFC 9112, 7.1: CRLF behind the data"},
 		{name: "response with an ill-formed trailer", reply: inChunks("5\r\nhello\r\n0\r\nX : y\r\n\r\n"), varies: map[string]string{"haproxy": "502, kept, or passed: not always the same"}, want: badGateway, why: "RFC 9112, 5.1 and 7.1.2"},
+		{name: "response with a trailer of 16 KiB", reply: inChunks("5\r\nhello\r\n0\r\nX: " + strings.Repeat("y", 16<<10) + "\r\n\r\n"), want: badGateway, why: "RFC 9110, 5.4: trailers may be limited"},
+		{name: "chunked response byte by byte", reply: inChunks("5\r\nhello\r\n0\r\nX-Sum: 1\r\n\r\n"), dripping: true, want: passed, why: "RFC 9112, 2.2: a message is a sequence of bytes, however they arrive"},
 		{name: "response with a bad chunk far behind", reply: inChunks("8000\r\n" + strings.Repeat("a", 0x8000) + "\r\n8000\r\n" + strings.Repeat("b", 0x8000) + "\r\nx\r\n"), want: cutOff, why: "RFC 9112, 8: a response that is cut off must show it"},
 	},
 }

@@ -26,6 +26,8 @@ var responseHeads = topic{
 		{name: "status and reason in one word", reply: "HTTP/1.1 200OK\r\nX-Origin: script\r\nContent-Length: 0\r\n\r\n", want: badGateway, why: "RFC 9112, 4"},
 		{name: "NUL in the reason", reply: "HTTP/1.1 200 O\x00K\r\nX-Origin: script\r\nContent-Length: 0\r\n\r\n", want: badGateway, why: "RFC 9112, 4"},
 		{name: "bare LF everywhere in a response", reply: "HTTP/1.1 200 OK\nX-Origin: script\nContent-Length: 0\n\n", want: badGateway, why: "RFC 9112, 2.2: a bare LF may be accepted, and is not"},
+		{name: "response byte by byte", reply: ok("Content-Length: 5\r\n", "hello"), dripping: true, want: passed, why: "RFC 9112, 2.2: a message is a sequence of bytes, however they arrive"},
+		{name: "bare LF in a response, byte by byte", reply: ok("X: y\nContent-Length: 0\r\n", ""), dripping: true, want: badGateway, why: "RFC 9112, 2.2: a bare LF may be accepted, and is not"},
 		{name: "bare LF in a response", reply: ok("X: y\nContent-Length: 0\r\n", ""), want: badGateway, why: "RFC 9112, 2.2: a bare LF may be accepted, and is not"},
 		{name: "bare CR in a response, to split it", reply: ok("X: y\r\rSet-Cookie: evil=1\r\nContent-Length: 0\r\n", ""), want: badGateway, why: "RFC 9112, 2.2: bare CR"},
 		{name: "bare LF in a response, to split it", reply: ok("X: y\n\nHTTP/1.1 200 OK\nX-Origin: split\nContent-Length: 0\r\n", ""), want: badGateway, why: "RFC 9112, 2.2: a bare LF may be accepted, and is not"},
