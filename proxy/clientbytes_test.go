@@ -2,96 +2,32 @@ package proxy
 
 import (
 	"bytes"
-	"errors"
-	"io"
-	"net"
-	"os"
-	"runtime"
 	"strconv"
 	"testing"
-	"time"
 )
 
-const (
-	// lastRequest is sent behind all that a test sends. Where a message has ended there, it is served
-	// and ends the connection; else it is a part of what came before.
-	lastRequest = "GET /last HTTP/1.1\r\nHost: last\r\nConnection: close\r\n\r\n"
+// lastRequest is sent behind all that a test sends. Where a message has ended there, it is served and
+// ends the connection; else it is a part of what came before.
+const lastRequest = "GET /last HTTP/1.1\r\nHost: last\r\nConnection: close\r\n\r\n"
 
-	maxInput = 32 << 10
-)
-
-// bytesRig is a server in front of a model origin, for one input after the other.
-type bytesRig struct {
-	*rig
-	o          *modelOrigin
-	goroutines int // before the input at hand, besides those of the origin's connections
+// clientRig is a server in front of a model origin.
+type clientRig struct {
+	*bytesRig
+	o *modelOrigin
 }
 
-func newBytesRig(t testing.TB) *bytesRig {
+func newClientRig(t testing.TB) *clientRig {
 	t.Helper()
 	o := newModelOrigin(t)
-	return &bytesRig{rig: start(t, site("", "", o.Addr())), o: o}
-}
-
-// exchange sends input in pieces and returns all that comes back.
-func (b *bytesRig) exchange(t testing.TB, input []byte, pieces int) string {
-	t.Helper()
-	conn, err := net.Dial("tcp", b.addr())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	if err := conn.SetDeadline(time.Now().Add(patience / 2)); err != nil {
-		t.Fatal(err)
-	}
-	size := max(1, (len(input)+pieces-1)/max(pieces, 1))
-	for rest := input; len(rest) > 0; {
-		n := min(size, len(rest))
-		if _, err := conn.Write(rest[:n]); err != nil {
-			break // it was refused: the answer is there
-		}
-		rest = rest[n:]
-	}
-	_ = conn.(*net.TCPConn).CloseWrite()
-	answer, err := io.ReadAll(conn)
-	if errors.Is(err, os.ErrDeadlineExceeded) {
-		t.Fatalf("neither an answer nor an end to %q; so far %q", input, answer)
-	}
-	return string(answer)
-}
-
-// settle waits until the exchange has left nothing behind: the books of the origin are complete then.
-func (b *bytesRig) settle(t testing.TB) {
-	t.Helper()
-	deadline := time.Now().Add(patience / 2)
-	for i := 0; !b.settled(); i++ {
-		if i < 100 {
-			runtime.Gosched()
-			continue
-		}
-		if <-time.After(50 * time.Microsecond); time.Now().After(deadline) {
-			t.Fatalf("left behind: %d client connections, %d leases, %+v of the backend and %d at it, %d goroutines of %d",
-				b.connections(), b.leases(), b.stats.Backend("app", "b1").Counts(), b.o.Open(), runtime.NumGoroutine(), b.goroutines)
-		}
-	}
-}
-
-func (b *bytesRig) settled() bool {
-	if b.connections() != 0 || b.leases() != 0 {
-		return false
-	}
-	c, open := b.stats.Backend("app", "b1").Counts(), b.o.Open()
-	return int64(c.Opened) == b.o.Accepted() && int64(c.Open) == open && runtime.NumGoroutine() <= b.goroutines+int(open)
+	return &clientRig{newBytesRig(t, o.TCP), o}
 }
 
 // check sends input and judges what arrived and what came back. It returns what arrived.
-func (b *bytesRig) check(t testing.TB, input []byte, pieces int) []*arrival {
+func (b *clientRig) check(t testing.TB, input []byte, pieces int) []*arrival {
 	t.Helper()
 	b.o.forget()
-	b.goroutines = runtime.NumGoroutine() - int(b.o.Open())
 	input = append(bytes.Clone(input), lastRequest...)
-	answer := b.exchange(t, input, pieces)
-	b.settle(t)
+	answer, _ := b.exchange(t, input, pieces)
 	arrivals, faults := b.o.books()
 	for _, f := range faults {
 		t.Errorf("the origin got %s", f)
@@ -209,7 +145,7 @@ func FuzzClientBytes(f *testing.F) {
 	for _, tt := range clientBytes {
 		f.Add([]byte(tt.in), uint8(1))
 	}
-	b := newBytesRig(f)
+	b := newClientRig(f)
 	f.Fuzz(func(t *testing.T, input []byte, pieces uint8) {
 		if len(input) > maxInput {
 			t.Skip("longer than buffers are interested in")
@@ -220,7 +156,7 @@ func FuzzClientBytes(f *testing.F) {
 
 // TestClientBytes says of each seed how many requests arrive, so that it shows when all are refused.
 func TestClientBytes(t *testing.T) {
-	b := newBytesRig(t)
+	b := newClientRig(t)
 	for _, tt := range clientBytes {
 		t.Run(tt.name, func(t *testing.T) {
 			for _, pieces := range []int{1, 2, 7, len(tt.in)} {

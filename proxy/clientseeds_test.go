@@ -102,6 +102,7 @@ var clientBytes = []struct {
 	{"a field without a colon", "GET /a HTTP/1.1\r\nHost: h\r\nabc\r\n\r\n" + hidden, 0},
 	{"hop by hop", "GET /a HTTP/1.1\r\nHost: h\r\nConnection: X-A, host ,keep-alive\r\nx-a: 1\r\nX-B:2\r\nKeep-Alive: 5\r\nTE: trailers\r\n\r\n" + getA, 2},
 	{"forwarding fields", "GET /a HTTP/1.1\r\nHost: h\r\nX-Forwarded-For: 1.2.3.4\r\nForwarded: for=x\r\nX-Real-IP: 1\r\nConnection: X-Forwarded-For\r\n\r\n" + getA, 2},
+	{"look-alikes of forwarding fields", "GET /a HTTP/1.1\r\nHost: h\r\nX_Forwarded_For: 1.2.3.4\r\nX!ForwArded!:\r\nx.real.ip: 1\r\nkeep_alive: 1\r\n\r\n" + getA, 2},
 	{"expect", "POST /a HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\n" + lengths + "\r\nhello" + getA, 2},
 	{"expect miracles", "POST /a HTTP/1.1\r\nHost: h\r\nExpect: miracles\r\n" + lengths + "\r\nhello" + hidden, 0},
 	{"upgrade", "GET /ws HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\nbytes " + hidden, 1},

@@ -174,21 +174,33 @@ func (m *modelRequest) forwardedBody(got *modelRequest) string {
 	return ""
 }
 
-// mayDrop reports whether a line ends at a proxy: hop-by-hop, named by Connection, replaced, or one
-// of those that a proxy alone may write, in whatever spelling.
+// mayDrop reports whether a line ends at a proxy: hop-by-hop, named by Connection, replaced, or one of
+// those that a proxy alone may write, also in a spelling that servers may take for it.
 func (m *modelRequest) mayDrop(line string) bool {
 	name, _, _ := strings.Cut(line, ":")
 	name = strings.ToLower(name)
-	switch strings.ReplaceAll(name, "_", "-") {
+	switch name {
 	case "connection", "keep-alive", "proxy-connection", "proxy-authenticate", "proxy-authorization", "te",
-		"transfer-encoding", "upgrade", "expect", "forwarded", "x-real-ip":
+		"transfer-encoding", "upgrade", "expect", "forwarded":
 		return true
 	case "host":
 		return m.authority != ""
 	case "content-length":
 		return false
 	}
-	return strings.HasPrefix(strings.ReplaceAll(name, "_", "-"), "x-forwarded-") || m.lists("connection", name)
+	folded := foldPunctuation(name)
+	return folded == "x-real-ip" || strings.HasPrefix(folded, "x-forwarded-") || m.lists("connection", name)
+}
+
+// foldPunctuation writes a name as CGI makes variables of it (RFC 3875, section 4.1.18), with a hyphen for
+// the underscore.
+func foldPunctuation(name string) string {
+	return strings.Map(func(c rune) rune {
+		if strings.ContainsRune(alnumChars, c) {
+			return c
+		}
+		return '-'
+	}, name)
 }
 
 // mayAdd reports whether a proxy may have written a line itself.
