@@ -5,9 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -114,7 +112,7 @@ func (a *arena) load(ctx context.Context, c candidate) (Turn, error) {
 		return Turn{}, errors.Join(err, c.process.died())
 	}
 	if err := judge(r); err != nil {
-		return Turn{}, err
+		return Turn{}, fmt.Errorf("%w; its output ends with: %s", err, c.process.log)
 	}
 	after, err := tree(c.process.pid())
 	if err != nil {
@@ -189,21 +187,6 @@ func (a *arena) originStats(ctx context.Context) (originStats, error) {
 		return originStats{}, fmt.Errorf("origin: %w", err)
 	}
 	return s, nil
-}
-
-// freeAddrs returns two addresses that nobody listens on.
-func freeAddrs() (one, other netip.AddrPort, err error) {
-	var addrs [2]netip.AddrPort
-	for i := range addrs {
-		l, err := net.Listen("tcp4", "127.0.0.1:0")
-		if err != nil {
-			return one, other, err
-		}
-		// Closed on return only, so that the two differ.
-		defer l.Close()
-		addrs[i] = l.Addr().(*net.TCPAddr).AddrPort()
-	}
-	return addrs[0], addrs[1], nil
 }
 
 // meter reads the accounts when the window opens and when it closes.
