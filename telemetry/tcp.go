@@ -22,7 +22,7 @@ type tcpShard struct {
 var tcpOutcomes = [...]Outcome{
 	OutcomeOK, OutcomeRetriedOK, OutcomeClientClosed, OutcomeClientTimeout, OutcomeBackendConnect, OutcomeBackendTLS,
 	OutcomeBackendReset, OutcomeNoBackendUp, OutcomeNoCapacity, OutcomeQueueTimeout, OutcomeNoRoute, OutcomeDraining,
-	OutcomeOverload, OutcomeInternalError, OutcomeIdle, OutcomeHalfClosed, OutcomeDrainTimeout, OutcomeRebalanced,
+	OutcomeOverload, OutcomeBadRequest, OutcomeDenied, OutcomeRateLimited, OutcomeInternalError, OutcomeIdle, OutcomeHalfClosed, OutcomeDrainTimeout, OutcomeRebalanced,
 }
 
 func newTCP(listener, pool string, shards int) *TCP {

@@ -7,6 +7,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"weir/proxy/admit"
 	"weir/proxy/wire"
 	"weir/telemetry"
 )
@@ -53,7 +54,11 @@ func (c *Clients) Serve(conn *wire.Conn) {
 		return
 	}
 	now := wire.Now()
-	counted, refused := site.gate.Enter(conn.Remote().Addr(), now)
+	var counted *admit.Connections
+	var refused admit.Refusal
+	if !site.proxied(conn) { // else its client is looked at when it is known
+		counted, refused = site.gate.Enter(conn.Remote().Addr(), now)
+	}
 	if refused != 0 {
 		c.turnAway(conn, site, refusals[refused])
 		return
@@ -64,7 +69,7 @@ func (c *Clients) Serve(conn *wire.Conn) {
 		return
 	}
 	s := &session{
-		clients: c, site: site, client: conn, src: conn.Remote(), counted: counted, started: now,
+		clients: c, site: site, client: conn, src: conn.Remote(), counted: counted, started: now, target: site.nowhere,
 		shard: c.engine.Telemetry.NextShard(),
 	}
 	site.tune(conn, wire.Client)

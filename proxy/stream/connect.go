@@ -44,14 +44,11 @@ const headerTime = 5 * time.Second
 // open gets the session a backend that is connected to, trying the next one when that fails. The
 // cause is nil, or why there is none.
 func (s *session) open() (*cause, error) {
-	pool := s.site.target.pool
-	if pool == nil {
-		return causeNoPool, nil
-	}
+	pool := s.target.pool
 	s.settings = pool.settings.Load()
 	s.flow = balancer.Flow{Src: s.src, Proto: balancer.TCP}
 	if s.settings.hashesDst {
-		s.flow.Dst = s.client.Local()
+		s.flow.Dst = s.local()
 	}
 	key := persistence.AddressKey(s.src.Addr())
 	had := s.settings.sticky.find(key)
@@ -181,9 +178,9 @@ func (s *session) introduce() (*cause, error) {
 	header := b[:0]
 	switch s.settings.proxy {
 	case config.ProxyV1:
-		header = sniff.AppendProxyV1(header, s.src, s.client.Local())
+		header = sniff.AppendProxyV1(header, s.src, s.local())
 	case config.ProxyV2:
-		header = sniff.AppendProxyV2(header, s.src, s.client.Local(), sniff.ProxyOptions{})
+		header = sniff.AppendProxyV2(header, s.src, s.local(), sniff.ProxyOptions{})
 	default:
 		return nil, nil
 	}

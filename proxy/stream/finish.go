@@ -72,7 +72,7 @@ func (s *session) finish(e end) {
 		s.lease.Release()
 	}
 	shut(s.client, e.orderly)
-	s.site.target.stats.Done(s.shard, e.outcome)
+	s.target.stats.Done(s.shard, e.outcome)
 	if l := c.engine.accessLog(); l != nil {
 		s.log(l, e)
 	}
@@ -95,12 +95,12 @@ func (s *session) log(l *telemetry.AccessLog, e end) {
 		Time: wire.Time(s.started), Listener: s.site.name, Client: s.src, Proto: "TCP",
 		Queue: time.Duration(s.queue), Connect: time.Duration(s.connect),
 		Total: time.Duration(wire.Now() - s.started), Backend: s.last,
-		Attempts: s.attempts, Outcome: e.outcome, Reason: e.reason, EndedBy: e.by,
+		Attempts: s.attempts, Outcome: e.outcome, Reason: e.reason, EndedBy: e.by, SNI: s.sni,
 	}
 	if r := s.relay.Load(); r != nil {
 		line.In, line.Out = r.Moved()
 	}
-	if p := s.site.target.pool; p != nil {
+	if p := s.target.pool; p != nil {
 		line.Pool = p.stats.Name()
 	}
 	l.Write(&line)

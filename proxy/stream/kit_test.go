@@ -287,6 +287,7 @@ type entry struct {
 	Out                                             int64  `json:"bytes_out"`
 	Attempts                                        int
 	Duration                                        float64 `json:"duration_ms"`
+	SNI                                             string
 }
 
 // entries waits for n lines of the access log.

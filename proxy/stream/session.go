@@ -19,10 +19,13 @@ type session struct {
 	clients *Clients
 	site    *Site
 	client  *wire.Conn
-	src     netip.AddrPort
+	src     netip.AddrPort     // the client, also behind a proxy that says so
+	dst     netip.AddrPort     // what the client connected to, if a proxy says so; else see local
+	sni     string             // that the client asks for, if that was looked at
 	counted *admit.Connections // where the connection of this client is counted
 	shard   telemetry.Shard
 
+	target   *target
 	settings *settings
 	flow     balancer.Flow
 	lease    balancer.Lease // the zero value: none
@@ -67,14 +70,17 @@ const (
 // run serves the session until its relay is on its own.
 func (s *session) run() {
 	defer s.recovered()
-	if why, err := s.open(); why != nil {
+	why, err := s.begin()
+	if why == nil {
+		why, err = s.open()
+	}
+	if why != nil {
 		s.finish(s.verdict(why, err))
 		return
 	}
-	p := s.peer.pool
-	in, out := s.site.target.stats.Bytes(s.shard)
+	in, out := s.target.stats.Bytes(s.shard)
 	r := wire.NewRelay(s.client, s.backend, wire.RelayOptions{
-		Idle: s.site.idle, HalfClose: s.settings.timeouts.HalfClose, Pipes: p.engine.Pipes,
+		Idle: s.site.idle, HalfClose: s.settings.timeouts.HalfClose, Pipes: s.clients.engine.Pipes,
 		Totals: [2]*atomic.Uint64{in, out}, Panicked: s.panicked,
 	})
 	s.relay.Store(r)
@@ -97,8 +103,18 @@ func (s *session) cut(why *cause) bool {
 	}
 	if r := s.relay.Load(); r != nil {
 		r.Stop()
+	} else {
+		s.client.Reset() // it may be waited for
 	}
 	return true
+}
+
+// local is what the client connected to.
+func (s *session) local() netip.AddrPort {
+	if s.dst.IsValid() {
+		return s.dst
+	}
+	return s.client.Local()
 }
 
 // recovered ends this session, and only this one, on a defect of ours.

@@ -2,10 +2,12 @@ package stream
 
 import (
 	"fmt"
+	"net/netip"
 	"time"
 
 	"weir/config"
 	"weir/proxy/admit"
+	"weir/proxy/route"
 	"weir/proxy/wire"
 	"weir/telemetry"
 )
@@ -22,7 +24,11 @@ type Site struct {
 	tcp      config.TCPOptions
 	gate     *admit.Gate
 	stats    *telemetry.Listener
-	target   target
+	routes   *route.Streams[*target]
+	nowhere  *target // of what no route takes
+
+	proxies []netip.Prefix // whose connections begin with a PROXY header
+	opening time.Duration  // what the client may take for that, or for the first message of TLS; 0: without bound
 }
 
 // target is where a connection leads.
@@ -45,9 +51,17 @@ func (e *Engine) NewSite(o SiteOptions) *Site {
 	if err != nil {
 		panic(fmt.Sprintf("stream: a site that was not checked: %v", err))
 	}
+	targets := map[string]*target{}
+	lead := func(pool string) *target {
+		if targets[pool] == nil {
+			targets[pool] = &target{o.Pools[pool], e.Telemetry.TCP(c.Name, pool)}
+		}
+		return targets[pool]
+	}
 	return &Site{
 		name: c.Name, maxConns: int64(c.Limits.MaxConnections), idle: c.Timeouts.TCPIdle, tcp: c.TCP, gate: gate, stats: e.Telemetry.Listener(c.Name),
-		target: target{o.Pools[c.Pool], e.Telemetry.TCP(c.Name, c.Pool)},
+		routes: route.NewStreams(c.Routes, c.Pool, lead), nowhere: lead(""),
+		proxies: c.Proxy.From, opening: c.Timeouts.TLS,
 	}
 }
 

@@ -226,6 +226,26 @@ func (l *Listener) accepted(fd int, sa unix.Sockaddr) (*Conn, error) {
 	return c, nil
 }
 
+// EndHandshakes lets no new handshake begin. A client repeats the first segment of its own after a second,
+// and meets whoever has the address then; handshakes that have begun end as usual.
+func (l *Listener) EndHandshakes() error {
+	const flags, syn = 13, 2 // where a TCP header has its flags (RFC 9293, section 3.1)
+	drop := []unix.SockFilter{
+		{Code: unix.BPF_LD | unix.BPF_B | unix.BPF_ABS, K: flags},
+		{Code: unix.BPF_JMP | unix.BPF_JSET | unix.BPF_K, K: syn, Jf: 1},
+		{Code: unix.BPF_RET | unix.BPF_K, K: 0},
+		{Code: unix.BPF_RET | unix.BPF_K, K: 1<<32 - 1},
+	}
+	var err error
+	if cerr := l.raw.Control(func(fd uintptr) {
+		err = os.NewSyscallError("setsockopt", unix.SetsockoptSockFprog(int(fd), unix.SOL_SOCKET, unix.SO_ATTACH_FILTER,
+			&unix.SockFprog{Len: uint16(len(drop)), Filter: &drop[0]}))
+	}); cerr != nil {
+		return ErrClosed
+	}
+	return err
+}
+
 // Close stops accepting and closes the socket. What had been queued by the kernel is reset. It may
 // be called more than once.
 func (l *Listener) Close() error {

@@ -360,6 +360,59 @@ func TestListenBesideFails(t *testing.T) {
 	}
 }
 
+// Whoever connects to a socket that ends meets its successor.
+func TestEndHandshakes(t *testing.T) {
+	old, err := Listen("127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer old.Close()
+	address := old.Addr().String()
+	early, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer early.Close()
+	l, err := ListenBeside(fmt.Sprintf("0.0.0.0:%d", old.Addr().Port()), []*Listener{old})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if err := old.EndHandshakes(); err != nil {
+		t.Fatal(err)
+	}
+	late := make(chan error, 1)
+	go func() {
+		conn, err := net.Dial("tcp", address)
+		if err == nil {
+			err = conn.Close()
+		}
+		late <- err
+	}()
+	select {
+	case err := <-late:
+		t.Fatalf("a late client: %v, want it to wait", err)
+	case <-time.After(50 * time.Millisecond):
+	}
+	if c := old.Queued(); c == nil {
+		t.Error("the early client is lost")
+	} else {
+		if _, err := early.Write([]byte("x")); err != nil {
+			t.Fatal(err)
+		}
+		if n, err := c.Read(make([]byte, 2), Now()+int64(time.Second)); n != 1 || err != nil {
+			t.Errorf("from the early client: %d bytes, %v", n, err)
+		}
+		c.Close()
+	}
+	if err := old.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-late; err != nil {
+		t.Errorf("the late client: %v", err)
+	}
+}
+
 func TestQueued(t *testing.T) {
 	l, err := Listen("127.0.0.1:0")
 	if err != nil {

@@ -3,7 +3,6 @@ package wire
 import (
 	"os"
 	"syscall"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -112,21 +111,6 @@ func (w *way) pour(fd uintptr) bool {
 		w.count(n)
 	}
 	return true
-}
-
-// peek is Recv that leaves the bytes where they are.
-func peek(fd uintptr, p []byte) (int, syscall.Errno) {
-	for {
-		n, _, e := syscall.RawSyscall6(unix.SYS_RECVFROM, fd,
-			uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), unix.MSG_PEEK, 0, 0)
-		if e == 0 {
-			raceWrite(p[:n])
-			return int(n), 0
-		}
-		if e != syscall.EINTR {
-			return 0, e
-		}
-	}
 }
 
 // splice moves at most n bytes between a socket and a pipe. The call may take as long as copying a

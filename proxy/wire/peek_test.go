@@ -1,0 +1,87 @@
+package wire
+
+import (
+	"bytes"
+	"io"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+func TestPeek(t *testing.T) {
+	c, peer := dialed(t)
+	var seen []string
+	go send(t, peer, "one")
+	must(t, c.Peek(100, soon(), func(b []byte) bool {
+		seen = append(seen, string(b))
+		switch string(b) {
+		case "one":
+			send(t, peer, " two")
+		case "one two":
+			send(t, peer, " three")
+		}
+		return bytes.HasSuffix(b, []byte("three"))
+	}))
+	if got := strings.Join(seen, "|"); got != "one|one two|one two three" {
+		t.Errorf("seen %q", got)
+	}
+	b := make([]byte, 100)
+	if n, err := c.Read(b, soon()); string(b[:n]) != "one two three" || err != nil {
+		t.Errorf("then %q %v is received", b[:n], err)
+	}
+}
+
+func TestPeekFails(t *testing.T) {
+	never := func([]byte) bool { return false }
+	t.Run("end", func(t *testing.T) {
+		c, peer := dialed(t)
+		must(t, peer.CloseWrite())
+		if err := c.Peek(10, soon(), never); err != io.EOF {
+			t.Error(err)
+		}
+	})
+	t.Run("end with the last bytes", func(t *testing.T) {
+		for range 100 {
+			c, peer := dialed(t)
+			corked(t, peer, "part")
+			if err := c.Peek(10, soon(), never); err != io.ErrUnexpectedEOF {
+				t.Fatal(err)
+			}
+		}
+	})
+	t.Run("end later", func(t *testing.T) {
+		c, peer := dialed(t)
+		send(t, peer, "part")
+		err := c.Peek(10, soon(), func([]byte) bool {
+			go func() { _ = peer.CloseWrite() }()
+			return false
+		})
+		if err != io.ErrUnexpectedEOF {
+			t.Error(err)
+		}
+	})
+	t.Run("reset", func(t *testing.T) {
+		c, peer := dialed(t)
+		must(t, peer.SetLinger(0))
+		must(t, peer.Close())
+		if err := c.Peek(10, soon(), never); !isErrno(err, syscall.ECONNRESET) {
+			t.Error(err)
+		}
+	})
+	t.Run("time", func(t *testing.T) {
+		c, peer := dialed(t)
+		send(t, peer, "part")
+		if err := c.Peek(10, After(Now(), 20*time.Millisecond), never); err != ErrTimeout {
+			t.Error(err)
+		}
+	})
+	t.Run("limit", func(t *testing.T) {
+		c, peer := dialed(t)
+		send(t, peer, "0123456789more")
+		longest := 0
+		if err := c.Peek(10, soon(), func(b []byte) bool { longest = len(b); return false }); err != ErrPeekFull || longest != 10 {
+			t.Error(err, longest)
+		}
+	})
+}
