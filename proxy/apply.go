@@ -14,13 +14,12 @@ import (
 	"weir/healthcheck"
 	"weir/proxy/certs"
 	"weir/proxy/exchange"
-	"weir/proxy/wire"
 )
 
 // prepared is what a configuration needs and could be got.
 type prepared struct {
-	sockets map[string][]*wire.Listener // of listeners that are new or have moved
-	tls     map[string]*tls.Config      // of https pools
+	seats *seating
+	tls   map[string]*tls.Config // of https pools
 	// identities are the certificates of https listeners.
 	identities map[string]*certs.Identity
 	pages      map[string]exchange.Pages // of all listeners
@@ -40,10 +39,15 @@ func (s *Server) apply(c *config.Config) (Change, error) {
 // prepare does everything that can fail, and nothing that shows.
 func (s *Server) prepare(c *config.Config) (*prepared, error) {
 	p := &prepared{
-		sockets: map[string][]*wire.Listener{}, tls: map[string]*tls.Config{}, identities: map[string]*certs.Identity{},
-		pages: map[string]exchange.Pages{},
+		tls: map[string]*tls.Config{}, identities: map[string]*certs.Identity{}, pages: map[string]exchange.Pages{},
 	}
 	var errs []error
+	seats, err := s.seat(c)
+	if err != nil {
+		errs = append(errs, err)
+		seats = &seating{}
+	}
+	p.seats = seats
 	for _, name := range slices.Sorted(maps.Keys(c.Pools)) {
 		pool := c.Pools[name]
 		t, err := backendTLS(pool, s.tls[name])
@@ -61,7 +65,7 @@ func (s *Server) prepare(c *config.Config) (*prepared, error) {
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Listeners)) {
-		l, old := c.Listeners[name], s.listeners[name]
+		l, old := c.Listeners[name], seats.former[name]
 		if err := errors.Join(s.identify(p, l, old), exchange.CheckAdmission(l)); err != nil {
 			errs = append(errs, err)
 		}
@@ -70,20 +74,9 @@ func (s *Server) prepare(c *config.Config) (*prepared, error) {
 			errs = append(errs, err)
 		}
 		p.pages[name] = pages
-		if old != nil && old.sameAddresses(l) {
-			continue
-		}
-		sockets, err := bind(l)
-		if err != nil {
-			errs = append(errs, fmt.Errorf("listeners.%s: %w", name, err))
-		}
-		p.sockets[name] = sockets
 	}
 	if err := errors.Join(errs...); err != nil {
-		for _, sockets := range p.sockets {
-			err = errors.Join(err, closeAll(sockets))
-		}
-		return nil, err
+		return nil, errors.Join(err, seats.abandon())
 	}
 	return p, nil
 }
@@ -109,13 +102,17 @@ func (s *Server) commit(c *config.Config, p *prepared) Change {
 	s.mu.Lock()
 	change := s.commitPools(c, p, now)
 	s.config, s.tls = c, p.tls
-	leaving := s.commitListeners(c, p, &change)
+	leaving, closed := s.commitListeners(c, p, &change)
 	s.mu.Unlock()
 	s.monitor.Apply(targets(c))
 	for name, pool := range old {
 		if c.Pools[name] == nil {
 			pool.Close()
 		}
+	}
+	p.seats.close()
+	for _, e := range closed {
+		e.Drain()
 	}
 	for _, l := range leaving {
 		s.retire(l)
@@ -152,57 +149,61 @@ func (s *Server) commitPools(c *config.Config, p *prepared, now time.Time) Chang
 	return change
 }
 
-// commitListeners makes the listeners those of c and returns the ones that have left. mu must be
-// held.
-func (s *Server) commitListeners(c *config.Config, p *prepared, change *Change) (leaving []*listener) {
-	pools := *s.pools.Load()
+// commitListeners makes the listeners those of c. It returns those that have left and the entrances
+// of those that stay which are theirs no more. mu must be held.
+func (s *Server) commitListeners(c *config.Config, p *prepared, change *Change) (leaving []*listener, closed []*exchange.Entrance) {
+	before := s.listeners
+	s.listeners = make(map[string]*listener, len(c.Listeners))
+	stays := map[*listener]bool{}
 	for name, lc := range c.Listeners {
-		identity := p.identities[name]
-		old := s.listeners[name]
-		var previous *exchange.Site
-		if old != nil {
-			previous = old.clients.Site()
-		}
-		site := s.engine.NewSite(exchange.SiteOptions{
-			Config: lc, Pools: pools, TLS: tlsOf(identity), Pages: p.pages[name], Previous: previous,
-		})
-		sockets, moved := p.sockets[name]
-		if old != nil && !moved {
-			old.clients.SetSite(site)
-			if !sameListener(old.config, lc) {
-				change.ListenersChanged++
-			}
-			old.config, old.identity = lc, identity
-			old.showCertificates(identity)
-			continue
-		}
-		if old != nil {
-			change.ListenersMoved++
-			leaving = append(leaving, old)
-		} else {
-			change.ListenersAdded++
-		}
-		l := &listener{
-			name: name, config: lc, identity: identity, sockets: sockets, clients: s.engine.NewClients(site),
-			stats: s.stats.Listener(name), log: s.log, stopping: make(chan struct{}),
-		}
-		s.listeners[name] = l
-		l.showCertificates(identity)
-		l.serve()
+		l := p.seats.former[name]
+		change.listener(l, lc)
+		l = s.commitListener(l, lc, p)
+		s.listeners[name], stays[l] = l, true
 	}
-	for name, l := range s.listeners {
-		if c.Listeners[name] == nil {
-			delete(s.listeners, name)
+	for _, l := range before {
+		if !stays[l] {
+			l.sockets = nil
 			leaving = append(leaving, l)
 			change.ListenersRemoved++
 		}
 	}
-	return leaving
+	for name, sockets := range p.seats.sockets {
+		for _, k := range sockets {
+			if e := k.give(s.listeners[name]); e != nil {
+				closed = append(closed, e)
+			}
+		}
+	}
+	for _, k := range p.seats.opened {
+		k.serve()
+	}
+	for _, k := range p.seats.free {
+		closed = append(closed, k.entrance)
+	}
+	return leaving, closed
 }
 
-// retire stops a listener that is no longer wanted; its connections come to an end by themselves.
+// commitListener makes former, or a new listener for nil, what lc says.
+func (s *Server) commitListener(former *listener, lc *config.Listener, p *prepared) *listener {
+	l := former
+	o := exchange.SiteOptions{
+		Config: lc, Pools: *s.pools.Load(), TLS: tlsOf(p.identities[lc.Name]), Pages: p.pages[lc.Name],
+	}
+	if l == nil {
+		l = &listener{clients: s.engine.NewClients(s.engine.NewSite(o))}
+	} else {
+		o.Previous = l.clients.Site()
+		l.clients.SetSite(s.engine.NewSite(o))
+	}
+	l.name, l.config, l.identity = lc.Name, lc, p.identities[lc.Name]
+	l.sockets, l.stats = p.seats.sockets[lc.Name], s.stats.Listener(lc.Name)
+	l.showCertificates(l.identity)
+	return l
+}
+
+// retire lets the connections of a listener that is no longer wanted come to an end.
 func (s *Server) retire(l *listener) {
-	l.stopAccepting()
 	l.clients.Drain()
 	s.mu.Lock()
 	s.retired[l] = struct{}{}

@@ -12,9 +12,23 @@ import (
 
 // Change counts what a configuration changed.
 type Change struct {
-	ListenersAdded, ListenersRemoved, ListenersMoved, ListenersChanged int
-	PoolsAdded, PoolsRemoved, PoolsChanged                             int
-	BackendsAdded, BackendsRemoved, BackendsChanged                    int
+	ListenersAdded, ListenersRemoved, ListenersRenamed, ListenersMoved, ListenersChanged int
+	PoolsAdded, PoolsRemoved, PoolsChanged                                               int
+	BackendsAdded, BackendsRemoved, BackendsChanged                                      int
+}
+
+// listener adds what becomes of one listener, nil if it is new. What says most is counted.
+func (c *Change) listener(former *listener, l *config.Listener) {
+	switch {
+	case former == nil:
+		c.ListenersAdded++
+	case former.name != l.Name:
+		c.ListenersRenamed++
+	case !slices.Equal(former.config.Addresses, l.Addresses):
+		c.ListenersMoved++
+	case !sameListener(former.config, l):
+		c.ListenersChanged++
+	}
 }
 
 // pool adds what changed in one pool.
@@ -37,6 +51,7 @@ func (c Change) String() string {
 	}
 	part(c.ListenersAdded, "listener", "added")
 	part(c.ListenersRemoved, "listener", "removed")
+	part(c.ListenersRenamed, "listener", "renamed")
 	part(c.ListenersMoved, "listener", "moved")
 	part(c.ListenersChanged, "listener", "changed")
 	part(c.PoolsAdded, "pool", "added")

@@ -60,17 +60,18 @@ func (l *listener) showCertificates(i *certs.Identity) {
 // log says so when it begins.
 func (s *Server) refreshCertificates() {
 	s.mu.RLock()
-	identities := map[*listener]*certs.Identity{}
-	for _, l := range s.listeners {
+	names, identities := map[*listener]string{}, map[*listener]*certs.Identity{}
+	for name, l := range s.listeners {
 		if l.identity != nil {
-			identities[l] = l.identity
+			names[l], identities[l] = name, l.identity
 		}
 	}
 	s.mu.RUnlock()
 	for l, identity := range identities {
+		name := names[l]
 		changed, err := identity.Refresh()
 		if changed {
-			s.log.Info("certificates changed", zap.String("listener", l.name))
+			s.log.Info("certificates changed", zap.String("listener", name))
 			s.mu.RLock()
 			if l.identity == identity { // or a reload has shown newer ones
 				l.showCertificates(identity)
@@ -86,7 +87,7 @@ func (s *Server) refreshCertificates() {
 			if errors.Is(err, certs.ErrMismatch) {
 				level = zap.WarnLevel // perhaps only half a pair has been written
 			}
-			s.log.Log(level, "certificates not renewed, the old ones stay in use", zap.String("listener", l.name), zap.Error(err))
+			s.log.Log(level, "certificates not renewed, the old ones stay in use", zap.String("listener", name), zap.Error(err))
 		}
 		l.fault = fault
 	}

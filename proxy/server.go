@@ -100,7 +100,9 @@ func (s *Server) Start(context.Context) error {
 func (s *Server) Shutdown(ctx context.Context) error {
 	all := s.everyListener()
 	for _, l := range all {
-		l.stopAccepting()
+		for _, k := range l.sockets {
+			k.stop()
+		}
 	}
 	for _, l := range all {
 		l.clients.Drain()
@@ -165,6 +167,16 @@ func (s *Server) Pools() []PoolState {
 		list = append(list, PoolState{pools[name].Balancer, s.config.Pools[name]})
 	}
 	return list
+}
+
+// Connections is the number of client connections at this moment, those of listeners that were removed
+// included.
+func (s *Server) Connections() int {
+	n := 0
+	for _, l := range s.everyListener() {
+		n += l.clients.Count()
+	}
+	return n
 }
 
 // ListenerState is one listener in service.

@@ -58,10 +58,11 @@ const (
 // client is one client connection. It belongs to the goroutine that runs it, but for the fields
 // that are atomic.
 type client struct {
-	set    *Clients
-	conn   *wire.Conn
-	stream stream // over conn
-	stats  *telemetry.Listener
+	set      *Clients
+	entrance *Entrance
+	conn     *wire.Conn
+	stream   stream // over conn
+	stats    *telemetry.Listener
 
 	secured     *tls.Config        // under which the connection was made; nil: plain
 	counted     *admit.Connections // where the connection of this client is counted
@@ -275,7 +276,7 @@ func (c *client) rest(received bool) bool {
 		return c.end(endClose)
 	}
 	// Last: a drain that is not seen here interrupts the wait, and sets its deadline after ours.
-	if c.set.draining.Load() {
+	if c.draining() {
 		return c.end(endClose)
 	}
 	return false
@@ -414,6 +415,9 @@ func (c *client) worthParsing() bool {
 	w.seen = size
 	return (limit.Header > 0 && size >= limit.Header) || (limit.Target > 0 && size >= limit.Target)
 }
+
+// draining reports whether the connection is to come to its end.
+func (c *client) draining() bool { return c.set.draining.Load() || c.entrance.closed.Load() }
 
 // leave is called when the client is gone: what the exchange waits for is over.
 func (c *client) leave() {

@@ -42,8 +42,8 @@ func (s *Clients) SetSite(site *Site) { s.site.Store(site) }
 // Count is the number of connections.
 func (s *Clients) Count() int { return int(s.count.Load()) }
 
-// Serve takes over an accepted connection and serves it in a goroutine of its own.
-func (s *Clients) Serve(conn *wire.Conn) {
+// serve takes over a connection that came in by e.
+func (s *Clients) serve(conn *wire.Conn, e *Entrance) {
 	site := s.site.Load()
 	if n := s.count.Add(1); site.maxConns > 0 && n > site.maxConns {
 		s.turnAway(conn, site, telemetry.RejectMaxConnections)
@@ -60,7 +60,7 @@ func (s *Clients) Serve(conn *wire.Conn) {
 		return
 	}
 	c := newClient(s, conn, site.connStats, s.engine.Telemetry.NextShard())
-	c.counted = counted
+	c.counted, c.entrance = counted, e
 	s.mu.Lock()
 	s.conns[c] = struct{}{}
 	s.mu.Unlock()
@@ -105,10 +105,15 @@ func (s *Clients) forget(c *client) {
 // that they are waiting for, which says so. One that has yet to send its first request is not idle.
 func (s *Clients) Drain() {
 	s.draining.Store(true)
+	s.endIdle(func(*client) bool { return true })
+}
+
+// endIdle closes the idle connections among those that are meant.
+func (s *Clients) endIdle(meant func(*client) bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for c := range s.conns {
-		if c.state.CompareAndSwap(stateIdle, stateClosing) {
+		if meant(c) && c.state.CompareAndSwap(stateIdle, stateClosing) {
 			c.conn.Interrupt() // its owner closes it, with the alert that TLS wants
 		}
 	}

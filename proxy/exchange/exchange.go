@@ -66,7 +66,7 @@ func (c *client) begin(site *Site, size int) {
 	c.work.requestID = c.work.requestID[:0]
 	c.served++
 	x.close = req.Close || (req.Minor == 0 && !req.KeepAlive) ||
-		(site.requests > 0 && c.served >= site.requests) || c.set.draining.Load()
+		(site.requests > 0 && c.served >= site.requests) || c.draining()
 	if site.tls != c.secured {
 		x.close = true // it was made under other rules than those that hold now
 	}

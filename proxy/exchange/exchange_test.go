@@ -60,7 +60,7 @@ func newBench(t *testing.T, connectFailed func(string, *balancer.Backend, error)
 			if err != nil {
 				return
 			}
-			b.clients.Serve(conn)
+			b.clients.Entrance().Serve(conn)
 		}
 	}()
 	t.Cleanup(func() {

@@ -60,7 +60,7 @@ func (c *client) respond(n int) (again bool) {
 	if x.upload != nil {
 		x.upload.settle()
 	}
-	if content || f == framedClose || x.uploading() || c.set.draining.Load() {
+	if content || f == framedClose || x.uploading() || c.draining() {
 		x.close = true
 	}
 	c.buildResponse(f == framedChunks && !content, old)

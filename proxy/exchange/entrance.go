@@ -1,0 +1,27 @@
+package exchange
+
+import (
+	"sync/atomic"
+
+	"weir/proxy/wire"
+)
+
+// Entrance is a way by which connections come to Clients: a listening socket, for as long as it is
+// theirs.
+type Entrance struct {
+	clients *Clients
+	closed  atomic.Bool
+}
+
+// Entrance opens one.
+func (s *Clients) Entrance() *Entrance { return &Entrance{clients: s} }
+
+// Serve takes over an accepted connection and serves it in a goroutine of its own. It must not be
+// called any more when Clients.Wait is.
+func (e *Entrance) Serve(conn *wire.Conn) { e.clients.serve(conn, e) }
+
+// Drain lets the connections that came in here come to an end, as Clients.Drain does with all.
+func (e *Entrance) Drain() {
+	e.closed.Store(true)
+	e.clients.endIdle(func(c *client) bool { return c.entrance == e })
+}
