@@ -281,13 +281,13 @@ func wantEnd(t testing.TB, c net.Conn) {
 
 // entry is what the access log says of a connection.
 type entry struct {
-	Listener, Proto, Pool, Backend, Outcome, Reason string
-	EndedBy                                         string `json:"ended_by"`
-	In                                              int64  `json:"bytes_in"`
-	Out                                             int64  `json:"bytes_out"`
-	Attempts                                        int
-	Duration                                        float64 `json:"duration_ms"`
-	SNI                                             string
+	Listener, Client, Proto, Pool, Backend, Outcome, Reason string
+	EndedBy                                                 string `json:"ended_by"`
+	In                                                      int64  `json:"bytes_in"`
+	Out                                                     int64  `json:"bytes_out"`
+	Attempts                                                int
+	Duration                                                float64 `json:"duration_ms"`
+	SNI                                                     string
 }
 
 // entries waits for n lines of the access log.
