@@ -60,10 +60,23 @@ func judge(t *testing.T, s *observation) {
 	if got := s.saw(t); !slices.Equal(got, m.saw) && !m.isBeginning(got) {
 		t.Errorf("the origin saw\n  %s\nwant\n  %s", quotedAll(got), quotedAll(m.saw))
 	}
+	if m.fresh && s.reused() {
+		t.Error("the connection to the origin was used again")
+	}
 	s.judgeResponses(t)
 	if want := m.tunnel(); s.tunnelled != want {
 		t.Errorf("the tunnel carried %q to the origin, want %q", s.tunnelled, want)
 	}
+}
+
+// reused reports whether another request came on the connection of the message.
+func (s *observation) reused() bool {
+	for i := 1; i < len(s.arrivals); i++ {
+		if s.arrivals[i].conn == s.arrivals[0].conn {
+			return true
+		}
+	}
+	return false
 }
 
 // isBeginning tells of a request that may have been seen in part, and has been.

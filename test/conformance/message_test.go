@@ -37,6 +37,8 @@ type message struct {
 	saw  []string // requests that the origin saw; nil: as sent if it was forwarded, else none
 	got  string   // what the client got for it; empty: the reply as it was sent
 
+	fresh bool // the connection to the origin must not be used again
+
 	varies map[string]string // what the report says of peers that do not always do the same
 }
 
@@ -141,6 +143,7 @@ func all(t *testing.T) []*message {
 			if m.saw == nil {
 				m.saw = m.expected()
 			}
+			m.fresh = m.fresh || strings.HasPrefix(m.want, "502")
 			if m.until == atOnce && m.finish != keep && strings.HasSuffix(m.want, "kept") && !m.hasty {
 				m.until = originClosed // or what comes behind may meet the connection before its end
 			}

@@ -55,7 +55,7 @@ func (o *origin) stop(t *testing.T) {
 }
 
 func (o *origin) accept() {
-	for {
+	for conn := int64(1); ; conn++ {
 		c, err := o.ln.AcceptTCP()
 		if err != nil {
 			return // closed by stop
@@ -63,13 +63,13 @@ func (o *origin) accept() {
 		o.wg.Go(func() {
 			defer o.onOver.Do(func() { close(o.over) })
 			defer c.Close()
-			o.serve(c)
+			o.serve(c, conn)
 		})
 	}
 }
 
 // serve answers the requests of a connection until that ends.
-func (o *origin) serve(c *net.TCPConn) {
+func (o *origin) serve(c *net.TCPConn, conn int64) {
 	if c.SetDeadline(time.Now().Add(2*patience)) != nil {
 		return
 	}
@@ -92,12 +92,12 @@ func (o *origin) serve(c *net.TCPConn) {
 		if !done {
 			n, err := c.Read(p)
 			if buf += string(p[:n]); err != nil {
-				o.record(arrival{raw: buf})
+				o.record(arrival{raw: buf, conn: conn})
 				return
 			}
 			continue
 		}
-		a.whole, replied = true, false
+		a.whole, a.conn, replied = true, conn, false
 		o.record(a)
 		buf = buf[len(a.raw):]
 		if scripted && o.m.early {

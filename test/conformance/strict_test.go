@@ -17,6 +17,7 @@ type arrival struct {
 	fields [][2]string // names in lower case
 	body   string      // content, without chunked coding
 	tail   string      // trailer section
+	conn   int64       // number of the connection on which it came
 }
 
 var (
