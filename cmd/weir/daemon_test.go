@@ -76,6 +76,8 @@ func (f *fakePlane) Listeners() []api.Listener {
 	return []api.Listener{{Name: "web", Protocol: "http", Addresses: []string{"127.0.0.1:8080"}, Pool: "app", Active: 3}}
 }
 
+func (f *fakePlane) Connections() int { return 4 } // one of a listener that was removed
+
 func (f *fakePlane) Checks() checks { return fakeChecks{} }
 
 type fakeChecks struct{}

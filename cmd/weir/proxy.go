@@ -56,4 +56,6 @@ func (p *serverPlane) Listeners() []api.Listener {
 	return list
 }
 
+func (p *serverPlane) Connections() int { return p.server.Connections() }
+
 func (p *serverPlane) Checks() checks { return p.server.Monitor() }

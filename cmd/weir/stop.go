@@ -63,14 +63,11 @@ func (d *daemon) finish(ctx context.Context) error {
 
 // inFlight says how many clients are connected and how many of their requests are with a backend.
 func (d *daemon) inFlight() []zap.Field {
-	var connections, requests int64
-	for _, l := range d.plane.Listeners() {
-		connections += l.Active
-	}
+	var requests int64
 	for _, p := range d.plane.Pools() {
 		for _, m := range p.Snapshot().Members() {
 			requests += m.Backend.Active()
 		}
 	}
-	return []zap.Field{zap.Int64("connections", connections), zap.Int64("requests", requests)}
+	return []zap.Field{zap.Int("connections", d.plane.Connections()), zap.Int64("requests", requests)}
 }

@@ -55,11 +55,11 @@ func TestSecondTerm(t *testing.T) {
 		t.Fatal("the second signal did not end it")
 	}
 	log := r.log.String()
-	cut, stopped := strings.Index(log, `"msg":"work in flight was cut","connections":3,"requests":1`), strings.Index(log, `"msg":"stopped"`)
+	cut, stopped := strings.Index(log, `"msg":"work in flight was cut","connections":4,"requests":1`), strings.Index(log, `"msg":"stopped"`)
 	if cut < 0 || stopped < cut {
 		t.Errorf("the log does not say that work was cut, before it says stopped: %s", log)
 	}
-	if !strings.Contains(log, `"msg":"stopping","connections":3,"requests":1,"signal":"terminated"`) {
+	if !strings.Contains(log, `"msg":"stopping","connections":4,"requests":1,"signal":"terminated"`) {
 		t.Errorf("the log does not say what is in flight: %s", log)
 	}
 }
