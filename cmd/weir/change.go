@@ -121,7 +121,7 @@ func explainTaken(err error) string {
 	case 0:
 		return "another process ('ss -ltnp' shows which) has the address; stop it or choose another port"
 	case os.Getpid():
-		return "this very process listens on that port: while it runs, a listener cannot be renamed, or moved to another address of its port; use another port, or restart weir"
+		return "this very process has it: another listener, or the admin address, is on that port; use another one"
 	}
 	return who.String() + " has the address; stop it or choose another port"
 }

@@ -28,7 +28,7 @@ func TestOwner(t *testing.T) {
 		}
 		// A reload that moves a listener to another address of its port, or renames it.
 		_, err = net.Listen("tcp", l.Addr().String())
-		if got := explainBind(errors.Join(fmt.Errorf("listeners.web: %w", err), err)).Error(); strings.Count(got, "— this very process") != 2 || !strings.Contains(got, "or restart weir") {
+		if got := explainBind(errors.Join(fmt.Errorf("listeners.web: %w", err), err)).Error(); strings.Count(got, "— this very process") != 2 || !strings.Contains(got, "another listener, or the admin address") {
 			t.Errorf("%s: got %v", address, got)
 		}
 		if err := l.Close(); err != nil {
