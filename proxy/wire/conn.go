@@ -106,9 +106,7 @@ func (c *Conn) Remote() netip.AddrPort { return c.remote }
 func (c *Conn) Local() netip.AddrPort {
 	if !c.local.IsValid() {
 		_ = c.raw.Control(func(fd uintptr) {
-			if sa, err := unix.Getsockname(int(fd)); err == nil {
-				c.local = fromSockaddr(sa)
-			}
+			c.local, _ = sockname(fd)
 		})
 	}
 	return c.local

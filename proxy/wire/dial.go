@@ -72,8 +72,8 @@ func (c *Conn) finishConnect(timeout time.Duration) error {
 			result = os.NewSyscallError("connect", syscall.Errno(soerr))
 			return true
 		}
-		_, err = unix.Getpeername(int(fd))
-		return err == nil
+		_, e := peername(fd)
+		return e == 0
 	}
 	if timeout > 0 {
 		if err := c.file.SetWriteDeadline(time.Now().Add(timeout)); err != nil {

@@ -176,26 +176,20 @@ func (l *Listener) Addr() netip.AddrPort { return l.addr }
 func (l *Listener) Accept() (*Conn, error) {
 	var (
 		fd     int
-		sa     unix.Sockaddr
-		accept error
+		remote netip.AddrPort
+		errno  syscall.Errno
 	)
 	err := l.raw.Read(func(lfd uintptr) bool {
-		for {
-			fd, sa, accept = unix.Accept4(int(lfd), unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
-			switch accept {
-			case unix.EINTR, unix.ECONNABORTED:
-				continue // the client left the queue again
-			}
-			return accept != unix.EAGAIN
-		}
+		fd, remote, errno = accept(lfd)
+		return errno != syscall.EAGAIN
 	})
 	if err != nil {
 		return nil, ErrClosed
 	}
-	if accept != nil {
-		return nil, os.NewSyscallError("accept", accept)
+	if errno != 0 {
+		return nil, os.NewSyscallError("accept", errno)
 	}
-	return l.accepted(fd, sa)
+	return l.accepted(fd, remote)
 }
 
 // Queued is Accept that does not wait: nil if no connection is there. It empties the queue before the
@@ -203,20 +197,16 @@ func (l *Listener) Accept() (*Conn, error) {
 func (l *Listener) Queued() *Conn {
 	var c *Conn
 	_ = l.raw.Control(func(lfd uintptr) {
-		fd, sa, err := unix.Accept4(int(lfd), unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
-		for err == unix.EINTR || err == unix.ECONNABORTED {
-			fd, sa, err = unix.Accept4(int(lfd), unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
-		}
-		if err == nil {
-			c, _ = l.accepted(fd, sa) // what cannot be adopted is closed, as the queue would be
+		if fd, remote, errno := accept(lfd); errno == 0 {
+			c, _ = l.accepted(fd, remote) // what cannot be adopted is closed, as the queue would be
 		}
 	})
 	return c
 }
 
 // accepted takes over the socket of a connection.
-func (l *Listener) accepted(fd int, sa unix.Sockaddr) (*Conn, error) {
-	c, err := newConn(fd, fromSockaddr(sa))
+func (l *Listener) accepted(fd int, remote netip.AddrPort) (*Conn, error) {
+	c, err := newConn(fd, remote)
 	if err != nil {
 		return nil, err
 	}
