@@ -42,7 +42,9 @@ type Entry struct {
 	// EndedBy says who ended a connection at layer 4: client, backend, idle, drain or weir. It makes the
 	// line one of a connection, which has none of the fields of HTTP.
 	EndedBy string
-	SNI     string // that a client asked for by TLS; empty: left out of the line
+	// Received and Sent are the datagrams of a UDP session, whose Proto is UDP.
+	Received, Sent int64
+	SNI            string // that a client asked for by TLS; empty: left out of the line
 }
 
 // AccessLog writes one JSON line per request. Write may be called concurrently, also with Reopen

@@ -93,6 +93,10 @@ func (l *line) MarshalLogObject(enc zapcore.ObjectEncoder) error {
 		return nil
 	}
 	enc.AddString("ended_by", e.EndedBy)
+	if e.Proto == "UDP" {
+		enc.AddInt64("datagrams_in", e.Received)
+		enc.AddInt64("datagrams_out", e.Sent)
+	}
 	if e.SNI != "" {
 		enc.AddString("sni", e.SNI)
 	}

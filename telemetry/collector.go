@@ -36,7 +36,10 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	for _, t := range counted.tcp {
 		s.tcp(t)
 	}
-	s.bytes(counted.http, counted.tcp)
+	for _, u := range counted.udp {
+		s.udp(u)
+	}
+	s.bytes(counted.http, counted.tcp, counted.udp)
 	for _, p := range counted.pools {
 		s.pool(p)
 	}

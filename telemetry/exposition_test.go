@@ -59,6 +59,7 @@ func populated(t *testing.T) *Registry {
 	r.Pool("app").Retry(RetryConnectFailure)
 	r.Pool("app").Session(0, SessionNew)
 	r.TCP("db", "app").Done(0, OutcomeOK)
+	r.UDP("dns", "app").Done(0, OutcomeExpired)
 	return r
 }
 

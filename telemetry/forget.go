@@ -16,6 +16,7 @@ func (r *Registry) ForgetListener(name string) {
 	delete(r.listeners, name)
 	maps.DeleteFunc(r.http, func(k httpKey, _ *HTTP) bool { return k.listener == name })
 	maps.DeleteFunc(r.tcp, func(k httpKey, _ *TCP) bool { return k.listener == name })
+	maps.DeleteFunc(r.udp, func(k httpKey, _ *UDP) bool { return k.listener == name })
 }
 
 // ForgetPool makes the series of a pool and of its backends disappear.
@@ -24,6 +25,7 @@ func (r *Registry) ForgetPool(name string) {
 	delete(r.pools, name)
 	maps.DeleteFunc(r.http, func(k httpKey, _ *HTTP) bool { return k.pool == name })
 	maps.DeleteFunc(r.tcp, func(k httpKey, _ *TCP) bool { return k.pool == name })
+	maps.DeleteFunc(r.udp, func(k httpKey, _ *UDP) bool { return k.pool == name })
 	maps.DeleteFunc(r.backends, func(k backendKey, _ *Backend) bool { return k.pool == name })
 	r.mu.Unlock()
 	r.picks.forget(func(k backendKey) bool { return k.pool == name })
@@ -54,6 +56,7 @@ func (r *Registry) Retain(c *config.Config) {
 	}
 	maps.DeleteFunc(r.http, func(k httpKey, _ *HTTP) bool { return gone(k) })
 	maps.DeleteFunc(r.tcp, func(k httpKey, _ *TCP) bool { return gone(k) })
+	maps.DeleteFunc(r.udp, func(k httpKey, _ *UDP) bool { return gone(k) })
 	maps.DeleteFunc(r.backends, func(k backendKey, _ *Backend) bool { return !kept[k] })
 	r.mu.Unlock()
 	r.picks.forget(func(k backendKey) bool { return !kept[k] })

@@ -1,7 +1,7 @@
 package telemetry
 
-// Outcome says in one word how a request, or a connection at layer 4, ended, and so who ended it. It
-// is a label of weir_http_outcomes_total and weir_tcp_connections_total and a field of the access log;
+// Outcome says in one word how a request, or a connection or session at layer 4, ended, and so who ended it. It
+// is a label of weir_http_outcomes_total, weir_tcp_connections_total and weir_udp_sessions_total and a field of the access log;
 // the set is closed.
 type Outcome uint8
 
@@ -34,7 +34,12 @@ const (
 	OutcomeIdle         // no byte either way for tcp_idle
 	OutcomeHalfClosed   // one side had ended, and no byte of the other came for half_close
 	OutcomeDrainTimeout // cut at the end of its backend's drain_timeout
-	OutcomeRebalanced   // cut because its backend went down or was removed
+	OutcomeRebalanced   // cut because its backend went down or was removed; a UDP session: moved to another one
+
+	// Those that follow are of UDP sessions alone.
+
+	OutcomeExpired // no datagram either way for udp_idle, which is how most sessions end
+	OutcomeEvicted // made room for a new one
 
 	outcomeCount
 )
@@ -65,6 +70,8 @@ var outcomeNames = [outcomeCount]string{
 	OutcomeHalfClosed:         "half_closed",
 	OutcomeDrainTimeout:       "drain_timeout",
 	OutcomeRebalanced:         "rebalanced",
+	OutcomeExpired:            "expired",
+	OutcomeEvicted:            "evicted",
 }
 
 // String is the word as it stands in labels and log lines. A value outside the set is
@@ -77,4 +84,6 @@ func (o Outcome) String() string {
 }
 
 // Success reports whether the client got what it asked for. The access log samples successes only.
-func (o Outcome) Success() bool { return o == OutcomeOK || o == OutcomeRetriedOK }
+func (o Outcome) Success() bool {
+	return o == OutcomeOK || o == OutcomeRetriedOK || o == OutcomeExpired
+}

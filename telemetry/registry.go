@@ -45,6 +45,7 @@ type Registry struct {
 	listeners map[string]*Listener
 	http      map[httpKey]*HTTP
 	tcp       map[httpKey]*TCP
+	udp       map[httpKey]*UDP
 	pools     map[string]*Pool
 	backends  map[backendKey]*Backend
 	picks     picks
@@ -66,6 +67,7 @@ func New(o Options) *Registry {
 		listeners: make(map[string]*Listener),
 		http:      make(map[httpKey]*HTTP),
 		tcp:       make(map[httpKey]*TCP),
+		udp:       make(map[httpKey]*UDP),
 		pools:     make(map[string]*Pool),
 		backends:  make(map[backendKey]*Backend),
 	}
@@ -91,6 +93,12 @@ func (r *Registry) HTTP(listener, pool string) *HTTP {
 // those that had none.
 func (r *Registry) TCP(listener, pool string) *TCP {
 	return intern(r, r.tcp, httpKey{listener, pool}, func() *TCP { return newTCP(listener, pool, r.shards) })
+}
+
+// UDP returns the counters of the sessions from a udp listener to a pool; pool is empty for datagrams
+// that had none.
+func (r *Registry) UDP(listener, pool string) *UDP {
+	return intern(r, r.udp, httpKey{listener, pool}, func() *UDP { return newUDP(listener, pool, r.shards) })
 }
 
 // Pool returns the counters of a pool.
@@ -155,6 +163,7 @@ type registered struct {
 	listeners []*Listener
 	http      []*HTTP
 	tcp       []*TCP
+	udp       []*UDP
 	pools     []*Pool
 	backends  []*Backend
 }
@@ -166,6 +175,7 @@ func (r *Registry) registered() registered {
 		listeners: slices.Collect(maps.Values(r.listeners)),
 		http:      slices.Collect(maps.Values(r.http)),
 		tcp:       slices.Collect(maps.Values(r.tcp)),
+		udp:       slices.Collect(maps.Values(r.udp)),
 		pools:     slices.Collect(maps.Values(r.pools)),
 		backends:  slices.Collect(maps.Values(r.backends)),
 	}

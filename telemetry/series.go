@@ -70,6 +70,9 @@ const (
 	httpOutcomes
 	httpDuration
 	tcpConnections
+	udpSessions
+	udpDatagrams
+	udpDropped
 	bytesTotal
 	retriesTotal
 	rebalancedFlows
@@ -128,9 +131,9 @@ var series = [seriesCount]Series{
 		"File descriptors of the process by kind: open, or the limit of them."},
 
 	listenerConnections: {"weir_listener_connections_total", Counter, ListenerLevel, onListener,
-		"Client connections that were accepted and served."},
+		"Client connections that were accepted and served; of udp listeners, sessions."},
 	listenerActive: {"weir_listener_connections_active", Gauge, ListenerLevel, onListener,
-		"Client connections that are open."},
+		"Client connections that are open; of udp listeners, sessions."},
 	listenerRejected: {"weir_listener_connections_rejected_total", Counter, ListenerLevel,
 		with(onListener, "reason"), "Client connections that were closed without being served, by reason."},
 	listenerAcceptErrors: {"weir_listener_accept_errors_total", Counter, ListenerLevel, onListener,
@@ -148,6 +151,12 @@ var series = [seriesCount]Series{
 		"Time from the first byte of a request to the last byte of its response."},
 	tcpConnections: {"weir_tcp_connections_total", Counter, PoolLevel, with(onExchange, "outcome"),
 		"Connections of tcp and tls listeners that have ended, by how, in the words of the access log."},
+	udpSessions: {"weir_udp_sessions_total", Counter, PoolLevel, with(onExchange, "outcome"),
+		"Sessions of udp listeners that have ended, by how, in the words of the access log."},
+	udpDatagrams: {"weir_udp_datagrams_total", Counter, PoolLevel, with(onExchange, "direction"),
+		"Datagrams exchanged with clients of udp listeners: in from them, out to them."},
+	udpDropped: {"weir_udp_datagrams_dropped_total", Counter, PoolLevel, with(onExchange, "reason"),
+		"Datagrams of udp listeners that went nowhere, by reason."},
 	bytesTotal: {"weir_bytes_total", Counter, PoolLevel, with(onExchange, "direction"),
 		"Bytes exchanged with clients, heads included: in from them, out to them."},
 

@@ -115,7 +115,7 @@ func (s *sink) tcp(t *TCP) {
 
 // bytes sends what was exchanged with clients. A listener whose protocol has changed has counted in
 // both ways.
-func (s *sink) bytes(http []*HTTP, tcp []*TCP) {
+func (s *sink) bytes(http []*HTTP, tcp []*TCP, udp []*UDP) {
 	type sum struct{ in, out uint64 }
 	sums := map[httpKey]sum{}
 	add := func(k httpKey, in, out uint64) {
@@ -129,6 +129,10 @@ func (s *sink) bytes(http []*HTTP, tcp []*TCP) {
 	for _, t := range tcp {
 		in, out := t.bytes()
 		add(httpKey{t.listener, t.pool}, in, out)
+	}
+	for _, u := range udp {
+		c := u.Counts()
+		add(httpKey{u.listener, u.pool}, c.BytesIn, c.BytesOut)
 	}
 	for k, n := range sums {
 		s.sendCount(bytesTotal, n.in, k.listener, k.pool, "in")
