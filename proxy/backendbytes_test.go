@@ -14,9 +14,11 @@ import (
 // rawOrigin answers requests for /first with the bytes of the input at hand, and others properly.
 type rawOrigin struct {
 	*lbtest.TCP
-	mu    sync.Mutex
-	bytes string
-	ends  bool // the connection ends behind them
+	mu     sync.Mutex
+	bytes  string
+	ends   bool // the connection ends behind them
+	spoilt bool // there is more in them than the response
+	reused bool // a request has come on a connection that was spoilt
 }
 
 func newRawOrigin(t testing.TB) *rawOrigin {
@@ -27,7 +29,7 @@ func newRawOrigin(t testing.TB) *rawOrigin {
 }
 
 func (o *rawOrigin) serve(c *net.TCPConn) {
-	in, b := "", make([]byte, 4<<10)
+	in, b, spoilt := "", make([]byte, 4<<10), false
 	for {
 		n, err := c.Read(b)
 		if err != nil {
@@ -40,11 +42,12 @@ func (o *rawOrigin) serve(c *net.TCPConn) {
 		}
 		in = in[m.end:]
 		text, ends := "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nclean", false
+		o.mu.Lock()
+		o.reused = o.reused || spoilt
 		if m.target == "/first" {
-			o.mu.Lock()
-			text, ends = o.bytes, o.ends
-			o.mu.Unlock()
+			text, ends, spoilt = o.bytes, o.ends, o.spoilt
 		}
+		o.mu.Unlock()
 		if _, err := io.WriteString(c, text); err != nil || ends {
 			return
 		}
@@ -85,7 +88,7 @@ func (b *backendRig) check(t testing.TB, input, method string, ends bool) int {
 	interims, want, rest, r := readResponses(input, method)
 	ends = ends || r != whole || want.closed
 	b.o.mu.Lock()
-	b.o.bytes, b.o.ends = input, ends
+	b.o.bytes, b.o.ends, b.o.spoilt, b.o.reused = input, ends, rest != "", false
 	b.o.mu.Unlock()
 	answer, cut := b.exchange(t, []byte(method+" /first HTTP/1.1\r\nHost: h\r\n\r\n"+second), 1)
 	j := &judge{t, answer, cut, interims, want, r}
@@ -95,6 +98,11 @@ func (b *backendRig) check(t testing.TB, input, method string, ends bool) int {
 	}
 	again, _ := b.exchange(t, []byte(second), 1) // on whatever connection to the backend there is
 	j.second(again)
+	b.o.mu.Lock()
+	defer b.o.mu.Unlock()
+	if b.o.reused {
+		t.Error("a request went out on a connection that had sent more than a response")
+	}
 	if t.Failed() {
 		t.Logf("the backend sent %q (ends: %v, behind it %q)\nand the client got %q (cut: %v)", input, ends, rest, answer, cut)
 	}
