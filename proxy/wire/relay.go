@@ -195,7 +195,13 @@ func (r *Relay) endHalf(from Side) {
 		r.tickHalf()
 	}
 	r.mu.Unlock()
-	if err := r.closeWrite(to); err != nil && !last {
+	if last { // the FIN comes with the close
+		if l := r.options.Layers[to]; l != nil {
+			_ = l.CloseWrite() // whatever comes of it: this is the end
+		}
+		return
+	}
+	if err := r.closeWrite(to); err != nil {
 		r.end(Ending{Cause: CauseBroken, Side: to, Err: err})
 	}
 }
