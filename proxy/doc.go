@@ -1,12 +1,14 @@
 // Package proxy is the running data plane: it binds listeners, holds pools, and keeps both in step
 // with a configuration. The work on a connection is done by the packages below it.
 //
-// The nouns: a [Server] owns everything; a listener (listener.go) is an address that accepts, with
-// an exchange.Clients that serves; a pool is an exchange.Pool, which holds the balancer's pool. A
+// The nouns: a [Server] owns everything; a listener (listener.go) is what a configuration calls so,
+// with an exchange.Clients that serves; a socket (socket.go) accepts on one address, for the listener
+// that owns it at that moment; a pool is an exchange.Pool, which holds the balancer's pool. A
 // configuration comes into force in three steps (apply.go): prepare does all that can fail, which
 // is binding, reading certificates and compiling expressions, and changes nothing; commit cannot
 // fail and swaps; what was replaced then drains. Pools, backends and listeners are matched by name,
-// so that what did not change keeps its health, ramp, counters and connections.
+// so that what did not change keeps its health, ramp, counters and connections; sockets are matched
+// by address (seating.go), and a listener that has left goes on under the name that got its socket.
 //
 // Verdicts of health checks come in from the monitor's goroutines (health.go) and are reported to
 // the balancer, which publishes a new snapshot; exchanges meet it at their next pick. Failed

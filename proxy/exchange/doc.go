@@ -1,7 +1,8 @@
 // Package exchange lives the life of one HTTP request, and of the client connection that it came
 // on: parse → route → pick → connect → forward → retry → account.
 //
-// A [Clients] serves the connections of a listener, one goroutine each; on an https listener after a
+// A [Clients] serves the connections of a listener, which come in by an [Entrance] for each of its
+// sockets, with one goroutine each; on an https listener after a
 // handshake (secure.go). As long as requests are whole when they are looked at, all happens inside
 // one wait on the client's socket (client.go, readable): receive, parse ([http1.ParseRequest]),
 // admit (admission.go), match ([route.Table.Match]), find the session (sticky.go), write the head
@@ -30,5 +31,5 @@
 //   - A response that was cut off is never made to look whole.
 //
 // Whoever ends a connection from outside (client.stop, the watcher) shuts sockets down and sets
-// client.gone; only the owning goroutine closes.
+// client.gone; a drain interrupts the waits of idle ones. Only the owning goroutine closes.
 package exchange
