@@ -52,11 +52,9 @@ type Ending struct {
 // Layer is what is spoken over a Conn in place of plain bytes: TLS. One goroutine may receive while
 // another writes.
 type Layer interface {
-	// Turn begins a round of Receive: from now on there may be more than the last one has left.
-	Turn()
 	// Receive takes what is there and does not wait. 0 and no error is the end of the stream;
-	// syscall.EAGAIN means that nothing is there yet. fd is what the Conn's Serve was called back with.
-	Receive(fd uintptr, p []byte) (int, syscall.Errno)
+	// syscall.EAGAIN means that nothing is there yet.
+	Receive(p []byte) (int, syscall.Errno)
 	// Write sends all of p, waiting for room for as long as it takes.
 	Write(p []byte) error
 	// CloseWrite says that nothing more will be sent. The FIN is not its business.

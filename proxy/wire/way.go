@@ -59,9 +59,6 @@ func (w *way) run() error {
 // hands, but never for more to come. It receives until there is nothing: data and the end of the
 // stream may be announced as one.
 func (w *way) readable(fd uintptr) bool {
-	if w.in != nil {
-		w.in.Turn()
-	}
 	for {
 		var e syscall.Errno
 		var n int
@@ -114,7 +111,7 @@ func (w *way) copy(fd uintptr) (int, syscall.Errno) {
 
 func (w *way) receive(fd uintptr, p []byte) (int, syscall.Errno) {
 	if w.in != nil {
-		return w.in.Receive(fd, p)
+		return w.in.Receive(p)
 	}
 	return Recv(fd, p)
 }
