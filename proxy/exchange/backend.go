@@ -45,10 +45,14 @@ func (c *backendConn) exchange(request, p []byte, sendDue, due int64) (int, erro
 }
 
 // alive reports whether an idle connection is still usable: open, and silent. Under TLS there may be
-// bytes that are no data (session tickets), and data that crypto/tls holds already, so it is asked.
+// bytes that are no data (session tickets), and data that crypto/tls holds already, so it is asked
+// unless it is known to hold none and the socket is silent.
 func (c *backendConn) alive() bool {
 	if c.tls == nil {
 		return c.wire.Alive()
+	}
+	if c.side.records.none() && c.wire.Alive() {
+		return true
 	}
 	var b [1]byte
 	c.turn()

@@ -38,6 +38,7 @@ func (s *stream) read(p []byte, due int64) (int, error) {
 	s.side.readDue = due
 	n, err := s.tls.Read(p)
 	if n > 0 {
+		s.side.records.read(n < len(p))
 		return n, nil // an error that came with data comes again
 	}
 	if err == io.EOF && s.side.ended {
@@ -59,16 +60,24 @@ func (s *stream) look(p []byte) (int, error) {
 	n, err := s.tls.Read(p)
 	s.side.looking = false
 	if n > 0 {
+		s.side.records.read(n < len(p))
 		return n, nil
+	}
+	if err == errSilent {
+		s.side.records.asked()
 	}
 	return 0, err
 }
 
 // receive is wire.Recv for the callback of Serve: it does not wait. Under TLS it returns what one
-// record holds, so only EAGAIN says that nothing is left.
+// record holds, so only EAGAIN says that nothing is left. If that is known already crypto/tls is not
+// asked, which costs an allocation.
 func (s *stream) receive(fd uintptr, p []byte) (int, syscall.Errno) {
 	if s.tls == nil {
 		return wire.Recv(fd, p)
+	}
+	if s.side.drained && s.side.records.none() {
+		return 0, syscall.EAGAIN
 	}
 	n, err := s.look(p)
 	switch {
@@ -124,6 +133,7 @@ type tlsSide struct {
 	looking   bool         // reads do not wait: errSilent
 	drained   bool         // the last look took all that there was; the next one need not ask again
 	ended     bool         // the other side has closed the transport
+	records   records      // that crypto/tls has been given
 }
 
 // errSilent is the error of a look at a connection on which nothing has come. It is temporary,
@@ -148,6 +158,7 @@ func (s *tlsSide) Read(p []byte) (int, error) {
 	if err == io.EOF {
 		s.ended = true
 	}
+	s.records.given(p[:n])
 	return n, err
 }
 
@@ -167,6 +178,7 @@ func (s *tlsSide) look(p []byte) (int, error) {
 		return 0, io.EOF
 	}
 	s.drained = n < len(p)
+	s.records.given(p[:n])
 	return n, nil
 }
 
