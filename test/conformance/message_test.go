@@ -23,7 +23,7 @@ type message struct {
 	methods string // of the requests in send; empty: the first is read from send, others are GET
 
 	// The origin's part, for requests other than /behind and /follow.
-	interim  string // sent when the head is there
+	interim  string // sent when the head is there, if that has an expectation
 	reply    string // empty: an echo
 	dripping bool   // the reply is sent byte by byte
 	early    bool   // the reply does not wait for the body

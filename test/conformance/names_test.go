@@ -25,5 +25,6 @@ var names = topic{
 		{name: "DEL in a name", send: get("X\x7f: z\r\n"), want: refused, why: nameRule},
 		{name: "a second request line among the fields", send: get("GET /poison HTTP/1.1\r\n"), want: refused, why: nameRule},
 		{name: "spoofed forwarding fields", send: get("X-Forwarded-For: 6.6.6.6\r\nx-forwarded-host: evil.example\r\nForwarded: for=6.6.6.6\r\nX-Real-IP: 6.6.6.6\r\nX-Forwarded-Proto: https\r\n"), want: forwarded, saw: []string{getCase}, why: "RFC 7239, 8.1: from a client that is not trusted they are dropped and written afresh"},
+		{name: "look-alikes of forwarding fields", send: get("X_Forwarded_For: 6.6.6.6\r\nX-Real_IP: 6.6.6.6\r\n"), want: forwarded, saw: []string{getCase}, why: "RFC 3875, 4.1.18: CGI makes one name of both"},
 	},
 }

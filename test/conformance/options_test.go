@@ -21,9 +21,9 @@ var options = topic{
 		{name: "TE without trailers", send: get("Connection: TE\r\nTE: gzip\r\n"), want: forwarded, saw: []string{getCase}, why: "RFC 9110, 10.1.4"},
 		{name: "Upgrade that Connection does not name", send: get("Upgrade: websocket\r\n"), want: forwarded, saw: []string{getCase}, why: "RFC 9110, 7.8: an Upgrade must be named"},
 		{name: "upgrade to h2c", send: get("Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA\r\n"), want: forwarded, saw: []string{getCase}, why: "RFC 9113, 3.1: the upgrade to h2c is obsolete, and not forwarded"},
-		{name: "upgrade to h2c in another case and behind another", send: get("Connection: Upgrade\r\nUpgrade: websocket, H2C\r\n"), want: forwarded, saw: []string{getCase}, why: "RFC 9113, 3.1: the upgrade to h2c is obsolete, and not forwarded"},
+		{name: "upgrade to h2c in another case and behind another", send: get("Connection: Upgrade\r\nUpgrade: chat/1, H2C\r\n"), want: forwarded, saw: []string{getCase}, why: "RFC 9113, 3.1: the upgrade to h2c is obsolete, and not forwarded"},
 		{name: "upgrade to h2c in a second line", send: get(asking + "Upgrade: h2c\r\n"), want: forwarded, saw: []string{get(asking)}, why: "RFC 9113, 3.1: the upgrade to h2c is obsolete, and not forwarded"},
 		{name: "upgrade with a body", send: post("Connection: Upgrade\r\nUpgrade: websocket\r\nContent-Length: 5\r\n", "hello"), want: forwarded, saw: []string{post("Content-Length: 5\r\n", "hello")}, why: "RFC 9110, 7.8: may be ignored, and is when there is a body"},
-		{name: "upgrade in HTTP/1.0", send: "GET /case HTTP/1.0\r\n" + host + "Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n", want: lastOne, saw: []string{getCase}, why: "RFC 9110, 7.8: ignored in HTTP/1.0"},
+		{name: "upgrade in HTTP/1.0", send: "GET /case HTTP/1.0\r\n" + host + "Connection: Upgrade\r\nUpgrade: chat/1\r\n\r\n", want: lastOne, saw: []string{getCase}, why: "RFC 9110, 7.8: ignored in HTTP/1.0"},
 	},
 }

@@ -79,7 +79,7 @@ func (o *origin) serve(c *net.TCPConn, conn int64) {
 		scripted := head && o.m.scripted(a.target)
 		if head && a.target != "/behind" && a.target != "/follow" {
 			o.onHead.Do(func() { close(o.head) })
-			if o.m.interim != "" && !replied && !o.say(c, o.m.interim) {
+			if o.m.interim != "" && !replied && len(a.values("expect")) > 0 && !o.say(c, o.m.interim) {
 				return
 			}
 			if scripted && o.m.early && !replied {

@@ -35,13 +35,13 @@ var reasons = map[string]map[difference]string{
 		forwardsIt: "Weir forwards names with underscores like all others; nginx drops them, for the sake of CGI, where they look like another name.",
 	},
 	codings.name: {
-		takes:      "RFC 9112 lets a server prefer the coding to the length, if it closes afterwards as haproxy does; each desynchronisation known began with two framings, so weir answers 400. The same goes for a coding that only unfolding, a bare LF or an empty list element brings to light.",
+		takes:      "RFC 9112 lets a server prefer the coding to the length, if it closes afterwards as haproxy does; a message with two framings is the classic way to make two servers disagree, so weir answers 400. The same goes for a coding that only unfolding, a bare LF or an empty list element brings to light.",
 		refuses:    "Names of codings are case-insensitive (RFC 9112, 7).",
 		otherwise:  "All refuse. Weir says 400, since what it objects to is the ambiguity, not a coding that it has yet to learn (501).",
 		forwardsIt: "Names with underscores: weir forwards them, nginx drops them.",
 	},
 	chunkedBodies.name: {
-		takes:      "Bare LF, control bytes, white space that is not before an extension, extensions without bound and ill-formed trailers each had their smuggling; weir takes CRLF and the grammar, at most 256 bytes of extensions in a chunk and 16 KiB in a body, and trailers of 8 KiB. nginx does not look at trailers at all.",
+		takes:      "Bare LF, control bytes, white space that is not before an extension, extensions without bound and ill-formed trailers are where parsers have been found to differ; weir takes CRLF and the grammar, at most 256 bytes of extensions in a chunk and 16 KiB in a body, and trailers of 8 KiB. nginx does not look at trailers at all.",
 		otherwise:  "Weir tells the client that it was late (408); haproxy speaks of the server (504), nginx closes without a word.",
 		forwardsIt: "Weir forwards trailers as they came, without those that frame, route or authenticate; haproxy forwards all of them, nginx none.",
 	},
@@ -50,7 +50,7 @@ var reasons = map[string]map[difference]string{
 		otherwise: "Where a head does not come, weir says so (408) unless the client has gone; nginx closes without a word.",
 	},
 	names.name: {
-		takes:      "Names that are no tokens are looked up in different ways by different readers, and RFC 9110 does not allow them; nginx forwards or drops them by a rule of its own.",
+		takes:      "RFC 9110 does not allow names that are no tokens, and readers look them up in different ways. nginx drops such lines, which serves as well if nothing else has read them, and makes a field of a line without a colon.",
 		forwardsIt: "Forwarding fields of a client that is not trusted are dropped by weir without being told to. nginx drops names that it does not like, weir forwards every token.",
 	},
 	methods.name: {
@@ -80,14 +80,13 @@ var reasons = map[string]map[difference]string{
 		otherwise: "Weir tells what is too much (414).",
 	},
 	options.name: {
-		refuses:    "An Upgrade of HTTP/1.0 is to be ignored (RFC 9110, 7.8), not refused.",
 		forwardsIt: "RFC 9110, 7.6.1 asks intermediaries to remove the fields that Connection names, and those of one hop; weir does, the peers forward them unless they are told not to. Weir announces trailers, which it forwards, does not forward the obsolete upgrade to h2c, and forwards no upgrade that it would have to refuse later.",
 	},
 	expectations.name: {
 		takes:      "An expectation that is not known gets 417 (RFC 9110, 10.1.1). Weir reads Expect strictly since a client waits for what it means.",
-		refuses:    "Weir asks the backend, whose answer decides, and forwards it before the body is there. nginx says 100 by itself, and collects the body before it asks; the backend's own 100 it takes for the response.",
+		refuses:    "Weir asks the backend, whose answer decides, and forwards it before the body is there. nginx says 100 by itself, and collects the body before it asks.",
 		otherwise:  "Weir says that the backend has closed (502); the peers close without a word.",
-		forwardsIt: "Weir leaves out an expectation that nobody waits for. After an early answer it closes, so that what follows is nobody's request.",
+		forwardsIt: "Weir leaves out an expectation that nobody waits for, and only that; nginx leaves it out always. After an early answer it closes, so that what follows is nobody's request.",
 	},
 	responseLengths.name: {
 		takes:     "Equal lengths may be merged, as haproxy does; nginx takes the first of several. Weir takes no response whose end could be elsewhere for another reader.",
@@ -95,13 +94,13 @@ var reasons = map[string]map[difference]string{
 	},
 	responseCodings.name: {
 		takes:      "As with requests: RFC 9112, 6.3 would let the coding win, or hold a body in an unknown coding for one that the end of the connection delimits; weir answers 502 to both, and to bare LF and ill-formed trailers. nginx ignores a coding that it does not know.",
-		otherwise:  "A fault in the first chunk is a 502 of weir and haproxy, since nothing has gone to the client; nginx has sent the head by then.",
+		otherwise:  "A fault in the first chunk is a 502 of weir and haproxy, since nothing has gone to the client; nginx closes without an answer, or short of one.",
 		forwardsIt: "To HTTP/1.0 weir sends the content, and the end of the connection as its end; haproxy 2.6 keeps the chunks, and the connection.",
 	},
 	responseHeads.name: {
 		takes:      "A head with control bytes, bare LF, folding, a status outside 100 to 599 or another version is a 502: what a backend lets others write into its fields must not become lines of its own. Weir has a limit of fields for responses too.",
 		refuses:    "Other limits: weir takes heads of responses up to 64 KiB and 128 fields.",
-		otherwise:  "Weir answers 502; nginx takes some of it for a response of HTTP/0.9 and some for one without a status, and closes.",
+		otherwise:  "Weir answers 502; nginx takes what does not begin like a response for one of HTTP/0.9, which has no head, and closes.",
 		forwardsIt: "Weir puts the space back that RFC 9112, 4 wants behind the status.",
 	},
 	interims.name: {
