@@ -47,7 +47,7 @@ func (p *peer) find() (path, version string, found bool) {
 		}
 		out, err := exec.Command(path, "-v").CombinedOutput()
 		first, _, _ := strings.Cut(string(out), "\n")
-		return path, first, err == nil
+		return path, strings.ReplaceAll(first, " ", "-"), err == nil
 	}
 	return "", "", false
 }
