@@ -26,7 +26,6 @@ var (
 	causeConnect        = &cause{telemetry.OutcomeBackendConnect, byWeir, "the backend could not be connected to"}
 	causeConnectTimeout = &cause{telemetry.OutcomeBackendConnect, byWeir, "connecting to the backend took too long"}
 	causeOverload       = &cause{telemetry.OutcomeOverload, byWeir, "too many connections are open"}
-	causeHeader         = &cause{telemetry.OutcomeBackendReset, byBackend, "the backend did not take the header about the client"}
 	causeDefect         = &cause{telemetry.OutcomeInternalError, byWeir, "a defect of weir: see its log"}
 )
 
@@ -79,7 +78,7 @@ func (s *session) open() (*cause, error) {
 	if sticky := s.settings.sticky; sticky != nil {
 		pool.stats.Session(s.shard, sticky.joined(key, had, s.lease.Backend()))
 	}
-	return s.introduce()
+	return nil, nil
 }
 
 // acquire takes a lease on a backend that has not been tried: that of the client, if it has one.
@@ -130,7 +129,7 @@ func (s *session) leased(l balancer.Lease) {
 	s.attempts++
 }
 
-// dial connects to the backend of the lease and joins its peer.
+// dial connects to the backend of the lease, says what must be said first, and joins its peer.
 func (s *session) dial(pool *Pool) error {
 	e := pool.engine
 	if !e.Descriptors.EnterReserved(1) {
@@ -139,13 +138,19 @@ func (s *session) dial(pool *Pool) error {
 	since := wire.Now()
 	c, err := wire.DialHeld(s.lease.Backend().Address(), s.settings.timeouts.Connect, s.hold)
 	s.connect += wire.Now() - since
-	s.dialed.Store(nil)
 	if err != nil {
+		s.dialed.Store(nil)
 		e.Descriptors.Leave(1)
 		return err
 	}
+	if err := s.greet(c); err != nil {
+		s.dialed.Store(nil)
+		_ = c.Abort()
+		e.Descriptors.Leave(1)
+		return err
+	}
+	s.dialed.Store(nil)
 	s.backend, s.peer = c, s.lease.Backend().Peer().(*peer)
-	s.site.tune(c, wire.Backend)
 	s.peer.join(s)
 	return nil
 }
@@ -172,8 +177,10 @@ func (s *session) connectFailed(pool *Pool, err error, tried *balancer.Tried) {
 	}
 }
 
-// introduce tells the backend who the client is, in one piece before anything else.
-func (s *session) introduce() (*cause, error) {
+// greet sets the socket of a backend up, tells it who the client is, in one piece before anything else,
+// and begins TLS if the pool speaks it. It fails as connecting does.
+func (s *session) greet(c *wire.Conn) error {
+	s.site.tune(c, wire.Backend)
 	var b [maxHeader]byte
 	header := b[:0]
 	switch s.settings.proxy {
@@ -181,13 +188,16 @@ func (s *session) introduce() (*cause, error) {
 		header = sniff.AppendProxyV1(header, s.src, s.local())
 	case config.ProxyV2:
 		header = sniff.AppendProxyV2(header, s.src, s.local(), sniff.ProxyOptions{})
-	default:
-		return nil, nil
 	}
-	if err := s.backend.Write(header, headerTime); err != nil {
-		return causeHeader, err
+	if len(header) > 0 {
+		if err := c.Write(header, headerTime); err != nil {
+			return err
+		}
 	}
-	return nil, nil
+	if s.settings.tls == nil {
+		return nil
+	}
+	return s.secure(c)
 }
 
 // connectCause is what a failed connect is called.
@@ -195,6 +205,8 @@ func connectCause(err error) *cause {
 	switch {
 	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
 		return causeOverload
+	case errors.Is(err, errTLS):
+		return causeBackendHandshake
 	case errors.Is(err, wire.ErrTimeout):
 		return causeConnectTimeout
 	}

@@ -7,10 +7,17 @@ import (
 	"weir/telemetry"
 )
 
+// How long, and how much, a client may go on sending that is told why it is not served.
+const (
+	lingerBytes = 64 << 10
+	lingerTime  = 2 * time.Second
+)
+
 // end is how a session ended, as it is told.
 type end struct {
 	cause
 	orderly bool // both sides have ended; else they are reset
+	linger  bool // but the client may have to be told why
 }
 
 // failed is an end that is no end as it should be.
@@ -22,6 +29,7 @@ func (s *session) verdict(why *cause, err error) end {
 		return failed(f)
 	}
 	e := failed(why)
+	e.linger = why == causeHandshake // by an alert, which a reset could overtake
 	if err != nil {
 		e.reason += ": " + err.Error()
 	}
@@ -71,7 +79,11 @@ func (s *session) finish(e end) {
 	if s.lease.Backend() != nil {
 		s.lease.Release()
 	}
-	shut(s.client, e.orderly)
+	if e.linger {
+		_ = s.client.Linger(lingerBytes, lingerTime)
+	} else {
+		shut(s.client, e.orderly)
+	}
 	s.target.stats.Done(s.shard, e.outcome)
 	if l := c.engine.accessLog(); l != nil {
 		s.log(l, e)

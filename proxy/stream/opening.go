@@ -98,7 +98,12 @@ func (s *session) left(err error) (*cause, error) {
 // client waits for the first word.
 func (s *session) route() (*cause, error) {
 	var hello sniff.Hello
-	if s.site.routes.NeedsHello() {
+	if s.site.tls != nil {
+		if why, err := s.accept(&hello); why != nil {
+			return why, err
+		}
+		s.sni = string(hello.ServerName)
+	} else if s.site.routes.NeedsHello() {
 		err := s.client.Peek(sniff.MaxHello, wire.After(wire.Now(), s.site.opening), func(b []byte) bool {
 			h, state, _ := sniff.ParseClientHello(b)
 			if state == sniff.Done {

@@ -143,6 +143,7 @@ func secured(t *testing.T, c *lbtest.Certificate, name string, protocols ...stri
 			return
 		}
 		_, _ = io.Copy(s, s)
+		_ = s.CloseWrite()
 	})
 }
 
@@ -155,7 +156,7 @@ func newNamedRig(t *testing.T, opening time.Duration) (*rig, *lbtest.Certificate
 	for _, name := range []string{"shop", "h2"} {
 		c := *r.config
 		c.Name, c.Backends = name, members(secured(t, cert, name, "h2", "http/1.1").Addr())
-		pools[name] = r.engine.NewPool(&c, 0, time.Now())
+		pools[name] = r.engine.NewPool(&c, nil, 0, time.Now())
 	}
 	l := *r.listen
 	l.Timeouts.TLS = opening

@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"crypto/tls"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -34,21 +35,22 @@ type settings struct {
 	retry     bool
 	hashesDst bool // the algorithm looks at the destination of a flow
 	proxy     config.ProxyVersion
-	sticky    *sticky // nil: no persistence
+	tls       *tls.Config // nil: plain
+	sticky    *sticky     // nil: no persistence
 }
 
-// NewPool makes the pool that c describes, which must not be changed afterwards. offset is where its
-// rotation starts.
-func (e *Engine) NewPool(c *config.Pool, offset uint64, now time.Time) *Pool {
+// NewPool makes the pool that c describes. tlsConfig is nil for backends that get bytes as they are.
+// Neither may be changed afterwards. offset is where the rotation starts.
+func (e *Engine) NewPool(c *config.Pool, tlsConfig *tls.Config, offset uint64, now time.Time) *Pool {
 	p := &Pool{engine: e, stats: e.Telemetry.Pool(c.Name), retired: map[*peer]struct{}{}}
-	p.settings.Store(newSettings(c, nil))
+	p.settings.Store(newSettings(c, tlsConfig, nil))
 	p.Balancer = balancer.NewPool(c, balancer.Options{Attach: p.attach, Offset: offset}, now)
 	return p
 }
 
 // Apply changes the pool to what c describes. Backends that stay keep their sessions, health and ramp.
-func (p *Pool) Apply(c *config.Pool, now time.Time) balancer.Change {
-	s := newSettings(c, p.settings.Load())
+func (p *Pool) Apply(c *config.Pool, tlsConfig *tls.Config, now time.Time) balancer.Change {
+	s := newSettings(c, tlsConfig, p.settings.Load())
 	p.settings.Store(s)
 	change := p.Balancer.Apply(c, now)
 	s.sticky.forget(change.Removed)
@@ -63,10 +65,10 @@ func (p *Pool) Close() {
 	}
 }
 
-func newSettings(c *config.Pool, old *settings) *settings {
+func newSettings(c *config.Pool, tlsConfig *tls.Config, old *settings) *settings {
 	s := &settings{
 		timeouts: c.Timeouts, places: c.Queue, drain: c.DrainTimeout, rebalance: c.Rebalance,
-		attempts: c.Retries.Attempts, proxy: c.SendProxy,
+		attempts: c.Retries.Attempts, proxy: c.SendProxy, tls: tlsConfig,
 	}
 	for _, on := range c.Retries.On {
 		s.retry = s.retry || on == config.RetryConnectFailure

@@ -31,6 +31,7 @@ type session struct {
 	lease    balancer.Lease // the zero value: none
 	peer     *peer          // that it has joined; nil: none
 	backend  *wire.Conn     // nil: none
+	layers   [2]wire.Layer  // TLS, where it is spoken
 	attempts int
 	last     string // name of the backend tried last
 
@@ -81,7 +82,7 @@ func (s *session) run() {
 	in, out := s.target.stats.Bytes(s.shard)
 	r := wire.NewRelay(s.client, s.backend, wire.RelayOptions{
 		Idle: s.site.idle, HalfClose: s.settings.timeouts.HalfClose, Pipes: s.clients.engine.Pipes,
-		Totals: [2]*atomic.Uint64{in, out}, Panicked: s.panicked,
+		Layers: s.layers, Totals: [2]*atomic.Uint64{in, out}, Panicked: s.panicked,
 	})
 	s.relay.Store(r)
 	if s.fate.Load() != nil {

@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"crypto/tls"
 	"fmt"
 	"net/netip"
 	"time"
@@ -27,8 +28,9 @@ type Site struct {
 	routes   *route.Streams[*target]
 	nowhere  *target // of what no route takes
 
+	tls     *tls.Config    // nil: bytes are carried as they come
 	proxies []netip.Prefix // whose connections begin with a PROXY header
-	opening time.Duration  // what the client may take for that, or for the first message of TLS; 0: without bound
+	opening time.Duration  // what the client may take for that, and for the handshake or the first message of TLS; 0: without bound
 }
 
 // target is where a connection leads.
@@ -41,6 +43,7 @@ type target struct {
 type SiteOptions struct {
 	Config   *config.Listener // CheckSite must have found nothing
 	Pools    map[string]*Pool // every pool that Config names
+	TLS      *tls.Config      // nil: connections are carried as they come
 	Previous *Site            // that it takes the place of; nil: it is the first
 }
 
@@ -61,7 +64,7 @@ func (e *Engine) NewSite(o SiteOptions) *Site {
 	return &Site{
 		name: c.Name, maxConns: int64(c.Limits.MaxConnections), idle: c.Timeouts.TCPIdle, tcp: c.TCP, gate: gate, stats: e.Telemetry.Listener(c.Name),
 		routes: route.NewStreams(c.Routes, c.Pool, lead), nowhere: lead(""),
-		proxies: c.Proxy.From, opening: c.Timeouts.TLS,
+		tls: o.TLS, proxies: c.Proxy.From, opening: c.Timeouts.TLS,
 	}
 }
 

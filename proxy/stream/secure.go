@@ -1,0 +1,56 @@
+package stream
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+
+	"weir/internal/sniff"
+	"weir/proxy/wire"
+	"weir/telemetry"
+)
+
+// errTLS marks a failed handshake with a backend.
+var errTLS = errors.New("tls handshake")
+
+// Why a handshake ends a session.
+var (
+	causeHandshake        = &cause{telemetry.OutcomeBadRequest, byClient, "the TLS handshake with the client failed"}
+	causeHandshakeLate    = &cause{telemetry.OutcomeClientTimeout, byWeir, "the TLS handshake with the client took too long"}
+	causeBackendHandshake = &cause{telemetry.OutcomeBackendTLS, byWeir, "the TLS handshake with the backend failed"}
+)
+
+// accept does the handshake with the client. hello is then what it has agreed on.
+func (s *session) accept(hello *sniff.Hello) (*cause, error) {
+	secure := wire.NewSecure(s.client, tls.Server, s.site.tls)
+	err := secure.Handshake(wire.After(wire.Now(), s.site.opening))
+	state := secure.State()
+	s.site.stats.Handshake(state.Version, err == nil)
+	switch {
+	case errors.Is(err, wire.ErrTimeout):
+		return causeHandshakeLate, nil
+	case err != nil:
+		return causeHandshake, err
+	}
+	s.layers[wire.Client] = secure
+	hello.ServerName = []byte(state.ServerName)
+	if p := state.NegotiatedProtocol; p != "" {
+		hello.ALPN = append(sniff.Protocols{byte(len(p))}, p...)
+	}
+	return nil, nil
+}
+
+// secure does the handshake with the backend that c is connected to, within the time-out of the pool.
+func (s *session) secure(c *wire.Conn) error {
+	config := s.settings.tls
+	if config.ServerName == "" { // of what is asked for and verified
+		config = config.Clone()
+		config.ServerName = s.lease.Backend().Address().Addr().String()
+	}
+	secure := wire.NewSecure(c, tls.Client, config)
+	if err := secure.Handshake(wire.After(wire.Now(), s.settings.timeouts.TLS)); err != nil {
+		return fmt.Errorf("%w: %w", errTLS, err)
+	}
+	s.layers[wire.Backend] = secure
+	return nil
+}

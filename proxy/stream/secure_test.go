@@ -1,0 +1,144 @@
+package stream
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"io"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"weir/config"
+	"weir/internal/lbtest"
+	"weir/internal/sniff"
+	"weir/telemetry"
+)
+
+// terminate makes the listener of r one that speaks TLS, and gives what its clients need.
+func terminate(t *testing.T, r *rig) *tls.Config {
+	t.Helper()
+	cert := lbtest.NewCertificate(t, "db.example")
+	l := *r.listen
+	l.Timeouts.TLS = patience
+	r.listen = &l
+	r.clients.SetSite(r.engine.NewSite(SiteOptions{
+		Config: &l, Pools: map[string]*Pool{"sql": r.pool}, Previous: r.clients.Site(),
+		TLS: &tls.Config{Certificates: []tls.Certificate{cert.Pair}, NextProtos: []string{"sql"}},
+	}))
+	roots := x509.NewCertPool()
+	roots.AddCert(cert.Pair.Leaf)
+	return &tls.Config{ServerName: "db.example", RootCAs: roots, NextProtos: []string{"sql"}}
+}
+
+func TestTLSIsTerminated(t *testing.T) {
+	r := newRig(t, nil, named(t, "a").Addr())
+	trust := terminate(t, r)
+	c := tls.Client(r.dial(), trust)
+	want(t, c, "a")
+	big := strings.Repeat("0123456789abcdef", 1<<16)
+	go func() { _, _ = io.WriteString(c, big) }()
+	if got := take(t, c, len(big)); got != big {
+		t.Error("the echo differs")
+	}
+	if err := c.CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	wantEnd(t, c)
+	e := r.wantOutcome(telemetry.OutcomeOK, "client", 1)
+	if e.In != int64(len(big)) || e.Out != int64(len(big)+1) || e.SNI != "db.example" {
+		t.Errorf("logged as %+v", e)
+	}
+}
+
+func TestTLSIsMadeAgain(t *testing.T) {
+	cert := lbtest.NewCertificate(t, "127.0.0.1")
+	r := newRig(t, nil, secured(t, cert, "inner").Addr())
+	roots := x509.NewCertPool()
+	roots.AddCert(cert.Pair.Leaf)
+	r.tls = &tls.Config{RootCAs: roots}
+	r.apply(func(p *config.Pool) { p.Timeouts.TLS = patience })
+	trust := terminate(t, r)
+	c := tls.Client(r.dial(), trust)
+	want(t, c, "inner")
+	if _, err := io.WriteString(c, "through"); err != nil {
+		t.Fatal(err)
+	}
+	want(t, c, "through")
+	if err := c.Close(); err != nil {
+		t.Fatal(err)
+	}
+	r.wantOutcome(telemetry.OutcomeOK, "client", 1)
+}
+
+func TestBackendsAreVerified(t *testing.T) {
+	cert := lbtest.NewCertificate(t, "127.0.0.1")
+	r := newRig(t, nil, secured(t, cert, "inner").Addr())
+	r.tls = &tls.Config{RootCAs: x509.NewCertPool()}
+	r.apply(func(p *config.Pool) { p.Timeouts.TLS = patience })
+	r.refused()
+	if e := r.wantOutcome(telemetry.OutcomeBackendTLS, "weir", 1); !strings.Contains(e.Reason, "certificate") {
+		t.Errorf("the reason is %q", e.Reason)
+	}
+	if r.failed.Load() != 1 {
+		t.Errorf("%d failures to connect are reported, want 1", r.failed.Load())
+	}
+}
+
+func TestBackendHandshakeTakesTooLong(t *testing.T) {
+	r := newRig(t, nil, lbtest.NewTCP(t, lbtest.Hang()).Addr())
+	r.tls = &tls.Config{InsecureSkipVerify: true}
+	r.apply(func(p *config.Pool) { p.Timeouts.TLS = 30 * time.Millisecond })
+	r.refused()
+	r.wantOutcome(telemetry.OutcomeBackendTLS, "weir", 1)
+}
+
+func TestClientHandshakeFails(t *testing.T) {
+	r := newRig(t, nil, named(t, "a").Addr())
+	trust := terminate(t, r)
+	old := trust.Clone()
+	old.MaxVersion = tls.VersionTLS11
+	old.MinVersion = tls.VersionTLS10
+	err := tls.Client(r.dial(), old).Handshake()
+	if alert, ok := errors.AsType[tls.AlertError](err); err == nil || (ok && alert != 70) || !strings.Contains(err.Error(), "protocol version") {
+		t.Errorf("an old client gets %v, want the alert protocol_version", err)
+	}
+	r.wantOutcome(telemetry.OutcomeBadRequest, "client", 1)
+	want(t, tls.Client(r.dial(), trust), "a")
+}
+
+// TestProxyHeaderComesBeforeTLS: the header is that of the proxy, TLS is the client's.
+func TestProxyHeaderComesBeforeTLS(t *testing.T) {
+	r := newRig(t, behind, named(t, "a").Addr())
+	trust := terminate(t, r)
+	c := r.dial()
+	src := netip.MustParseAddrPort("192.0.2.7:4711")
+	if _, err := c.Write(sniff.AppendProxyV2(nil, src, netip.MustParseAddrPort(r.addr), sniff.ProxyOptions{})); err != nil {
+		t.Fatal(err)
+	}
+	s := tls.Client(c, trust)
+	want(t, s, "a")
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if e := r.wantOutcome(telemetry.OutcomeOK, "client", 1); e.Client != "192.0.2.7" {
+		t.Errorf("logged as %+v", e)
+	}
+}
+
+// TestStopDuringHandshakes: neither side is waited for.
+func TestStopDuringHandshakes(t *testing.T) {
+	r := newRig(t, nil, lbtest.NewTCP(t, lbtest.Hang()).Addr())
+	r.tls = &tls.Config{InsecureSkipVerify: true}
+	r.apply(func(*config.Pool) {})
+	plain := r.dial() // its backend says nothing
+	lbtest.Eventually(t, patience, func() bool { return r.backend("a").Active() == 1 })
+	terminate(t, r)
+	silent := r.dial() // says nothing itself
+	lbtest.Eventually(t, patience, func() bool { return r.clients.Count() == 2 })
+	r.stop()
+	wantReset(t, plain)
+	wantReset(t, silent)
+	r.wantOutcome(telemetry.OutcomeDraining, "weir", 2)
+}
