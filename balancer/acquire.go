@@ -15,7 +15,7 @@ var (
 	ErrNoCapacity = errors.New("every backend that is up has weight 0")
 	// ErrChecking: no backend has had its first verdict. Wait on Snapshot.Replaced and try again.
 	ErrChecking = errors.New("every backend is still being checked")
-	// ErrFull: every backend that could serve has as many leases as it may have. Wait in the Queue.
+	// ErrFull: every backend that could serve has as many leases as it may have. Await one.
 	ErrFull = errors.New("every backend that is up has its maximum of connections")
 )
 
@@ -35,11 +35,11 @@ func (l Lease) Release() {
 
 // Acquire picks a backend for f and counts a lease on it. Backends in tried, which may be nil, are
 // never picked. The error is ErrNoBackendUp, ErrNoCapacity, ErrChecking or ErrFull, which it is too
-// while others wait in the queue. Acquire takes no lock, allocates nothing and reads no clock; any
-// number of goroutines may call it.
+// while others wait in the queue for any of them. Acquire takes no lock, allocates nothing and reads no
+// clock; any number of goroutines may call it.
 func (p *Pool) Acquire(f Flow, tried *Tried) (Lease, error) {
 	s := p.snapshot.Load()
-	if s.bounded && p.queue.waiting.Load() != 0 {
+	if s.bounded && p.queue.open.Load() != 0 {
 		return Lease{}, ErrFull
 	}
 	return s.acquire(f, tried)
@@ -51,8 +51,9 @@ func (p *Pool) AcquireQueued(f Flow, tried *Tried) (Lease, error) {
 }
 
 // Queue takes a place among those who wait for a lease, unless most have one. Whoever has a place
-// tries AcquireQueued before waiting: a lease may have become free meanwhile.
-func (p *Pool) Queue(most int) (*Place, bool) { return p.queue.enter(most) }
+// tries AcquireQueued each time before waiting: a lease may have become free meanwhile. Await does all
+// that.
+func (p *Pool) Queue(most int) (*Place, bool) { return p.queue.enter(most, false) }
 
 // Queued is the length of the queue.
 func (p *Pool) Queued() int64 { return p.queue.waiting.Load() }
@@ -98,16 +99,20 @@ func (s *Snapshot) acquireBounded(hash uint64, tried *Tried) (Lease, error) {
 }
 
 // AcquireBackend counts a lease on b for a session that belongs to it, past weight, tier and slow
-// start: a backend keeps its sessions until it is down, in maintenance or removed. It refuses then,
-// unless the pool has failed open and b is not in maintenance, and if b is in tried, which may be
-// nil; the error is ErrNoBackendUp then, and ErrFull if it has its maximum of leases. b must be, or
-// have been, of this pool. As Acquire it takes no lock.
+// start: a backend keeps its sessions until it is down, in maintenance, removed, or has drained for as
+// long as it may. It refuses then, unless the pool has failed open and b is not in maintenance, and if b
+// is in tried, which may be nil; the error is ErrNoBackendUp then, ErrChecking if b has had no verdict
+// yet, and ErrFull if it has its maximum of leases. b must be, or have been, of this pool. As Acquire it
+// takes no lock.
 func (p *Pool) AcquireBackend(b *Backend, tried *Tried) (Lease, error) {
 	st := b.status.Load()
-	if st.removed || st.state == config.Maintenance || (tried != nil && tried.Has(b)) {
+	if st.removed || st.drained || st.state == config.Maintenance || (tried != nil && tried.Has(b)) {
 		return Lease{}, ErrNoBackendUp
 	}
 	if st.health != Up && p.snapshot.Load().tier != TierFailOpen {
+		if st.health == Checking {
+			return Lease{}, ErrChecking
+		}
 		return Lease{}, ErrNoBackendUp
 	}
 	if !b.reserve() {

@@ -44,6 +44,8 @@ type status struct {
 	since   time.Time // of health
 	state   config.State
 	removed bool
+	leaving time.Time // since when it drains or is removed; the zero time: it is neither
+	drained bool      // it has drained for as long as it may: no sessions any more
 }
 
 // Backend is one server of a pool, the same object from snapshot to snapshot. A changed address

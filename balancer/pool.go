@@ -41,6 +41,8 @@ type Pool struct {
 	ledger   ledger
 	tables   tableCache
 	scan     *leastConnections // the last one
+	removed  []*Backend        // that have leases, or had until lately
+	closed   time.Time         // the zero time: it is not
 }
 
 // seat is what the writers know about one backend.
@@ -123,6 +125,8 @@ func (p *Pool) reconcile(c *config.Pool, now time.Time) (change Change) {
 	for _, s := range old {
 		change.Removed = append(change.Removed, s.backend)
 		s.backend.update(func(st *status) { st.removed = true })
+		s.backend.leave(now)
+		p.removed = append(p.removed, s.backend)
 		p.ledger.forget(s.backend)
 	}
 	slices.SortFunc(change.Removed, byName)

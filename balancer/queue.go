@@ -8,20 +8,22 @@ import (
 // queue is who waits for a lease of a pool, in the order in which they came.
 type queue struct {
 	waiting atomic.Int64 // length, for those who do not want the lock
+	open    atomic.Int64 // of them, those for whom any backend will do
 
 	mu          sync.Mutex
 	first, last *Place
 }
 
 // Place is a place in the queue of a pool. Its owner tries to acquire, waits on Ready if that ends
-// with ErrFull, tries again, Stays if that ends so too, and Leaves in the end, whatever came of it. It
-// belongs to one goroutine.
+// with ErrFull, tries again, Stays if that ends so too, begins anew, and Leaves in the end, whatever came
+// of it. It belongs to one goroutine.
 type Place struct {
 	queue  *queue
 	before *Place
 	behind *Place
 	ready  chan struct{}
 	called bool // and has not come back with Stay
+	bound  bool // only one backend will do
 }
 
 // Ready has a value when a lease may be had.
@@ -58,7 +60,7 @@ func (p *Place) Leave(acquired bool) {
 	} else {
 		q.last = p.before
 	}
-	q.waiting.Add(-1)
+	q.count(p, -1)
 }
 
 // call tells p, or the first one behind it that has not been told.
@@ -73,21 +75,29 @@ func call(p *Place) {
 }
 
 // enter takes a place if fewer than most are taken.
-func (q *queue) enter(most int) (*Place, bool) {
+func (q *queue) enter(most int, bound bool) (*Place, bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.waiting.Load() >= int64(most) {
 		return nil, false
 	}
-	p := &Place{queue: q, before: q.last, ready: make(chan struct{}, 1)}
+	p := &Place{queue: q, before: q.last, ready: make(chan struct{}, 1), bound: bound}
 	if q.last != nil {
 		q.last.behind = p
 	} else {
 		q.first = p
 	}
 	q.last = p
-	q.waiting.Add(1)
+	q.count(p, 1)
 	return p, true
+}
+
+// count changes the length by n for the place p. mu must be held.
+func (q *queue) count(p *Place, n int64) {
+	q.waiting.Add(n)
+	if !p.bound {
+		q.open.Add(n)
+	}
 }
 
 // wake calls the first place that has not been called.

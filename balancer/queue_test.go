@@ -175,7 +175,7 @@ func calledOf(places []*Place) (called []int) {
 
 func TestCallsAreNotLost(t *testing.T) {
 	q := &queue{}
-	enter := func() *Place { p, _ := q.enter(10); return p }
+	enter := func() *Place { p, _ := q.enter(10, false); return p }
 	a, b, c := enter(), enter(), enter()
 	all := []*Place{a, b, c}
 	q.wake()
@@ -213,7 +213,7 @@ func TestQueueUnderContention(t *testing.T) {
 			for i := range 200 {
 				l, err := p.Acquire(client(i), nil)
 				if errors.Is(err, ErrFull) {
-					l, err = wait(p, client(g))
+					l, err = p.Await(&Wait{Flow: client(g), Places: 1000})
 				}
 				if err != nil {
 					t.Error(err)
@@ -233,21 +233,5 @@ func TestQueueUnderContention(t *testing.T) {
 	}
 	if p.Queued() != 0 {
 		t.Errorf("%d are left in the queue", p.Queued())
-	}
-}
-
-func wait(p *Pool, f Flow) (Lease, error) {
-	place, ok := p.Queue(1000)
-	if !ok {
-		return Lease{}, errors.New("no place")
-	}
-	for {
-		l, err := p.AcquireQueued(f, nil)
-		if !errors.Is(err, ErrFull) {
-			place.Leave(err == nil)
-			return l, err
-		}
-		place.Stay(false)
-		<-place.Ready()
 	}
 }

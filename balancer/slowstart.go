@@ -43,6 +43,11 @@ func (p *Pool) settle(now time.Time) {
 		if state := s.state(); st.state != state {
 			s.backend.update(func(st *status) { st.state = state })
 		}
+		if s.state() == config.Drain {
+			s.backend.leave(now)
+		} else {
+			s.backend.remain()
+		}
 		s.leaveService()
 	}
 	for _, s := range p.seats {
