@@ -180,6 +180,10 @@ func TestRoutesByServerName(t *testing.T) {
 			t.Fatal(err)
 		}
 		want(t, c, "through")
+		if err := c.CloseWrite(); err != nil {
+			t.Fatal(err)
+		}
+		wantEnd(t, c)
 		if err := c.Close(); err != nil {
 			t.Fatal(err)
 		}

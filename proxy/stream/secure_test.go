@@ -66,9 +66,10 @@ func TestTLSIsMadeAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	want(t, c, "through")
-	if err := c.Close(); err != nil {
+	if err := c.CloseWrite(); err != nil {
 		t.Fatal(err)
 	}
+	wantEnd(t, c)
 	r.wantOutcome(telemetry.OutcomeOK, "client", 1)
 }
 
@@ -119,9 +120,10 @@ func TestProxyHeaderComesBeforeTLS(t *testing.T) {
 	}
 	s := tls.Client(c, trust)
 	want(t, s, "a")
-	if err := s.Close(); err != nil {
+	if err := s.CloseWrite(); err != nil {
 		t.Fatal(err)
 	}
+	wantEnd(t, s)
 	if e := r.wantOutcome(telemetry.OutcomeOK, "client", 1); e.Client != "192.0.2.7" {
 		t.Errorf("logged as %+v", e)
 	}
