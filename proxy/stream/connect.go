@@ -83,18 +83,12 @@ func (s *session) open() (*cause, error) {
 
 // acquire takes a lease on a backend that has not been tried: that of the client, if it has one.
 func (s *session) acquire(pool *Pool, had *balancer.Backend, tried *balancer.Tried) *cause {
-	if had != nil {
-		if lease, err := pool.Balancer.AcquireBackend(had, tried); err == nil {
-			s.leased(lease)
-			return nil
-		}
+	lease, err := s.lookFor(pool, had, tried)
+	if had != nil && err == balancer.ErrNoBackendUp {
 		if s.settings.sticky.fail {
 			return causeSessionLost
 		}
-	}
-	lease, err := pool.Balancer.Acquire(s.flow, tried)
-	if err == balancer.ErrChecking || err == balancer.ErrFull {
-		lease, err = s.wait(pool, tried, err)
+		lease, err = s.lookFor(pool, nil, tried)
 	}
 	if err == nil {
 		s.leased(lease)
@@ -106,6 +100,19 @@ func (s *session) acquire(pool *Pool, had *balancer.Backend, tried *balancer.Tri
 	return refusal(err)
 }
 
+// lookFor acquires a lease, on backend if there is one, and waits where that leads to it.
+func (s *session) lookFor(pool *Pool, backend *balancer.Backend, tried *balancer.Tried) (lease balancer.Lease, err error) {
+	if backend != nil {
+		lease, err = pool.Balancer.AcquireBackend(backend, tried)
+	} else {
+		lease, err = pool.Balancer.Acquire(s.flow, tried)
+	}
+	if err == balancer.ErrChecking || err == balancer.ErrFull {
+		return s.wait(pool, backend, tried)
+	}
+	return lease, err
+}
+
 // refusal is what a session without a lease is told.
 func refusal(err error) *cause {
 	switch err {
@@ -115,9 +122,9 @@ func refusal(err error) *cause {
 		return causeUnchecked
 	case balancer.ErrFull:
 		return causeFull
-	case errQueueFull:
+	case balancer.ErrQueueFull:
 		return causeQueueFull
-	case errStopping:
+	case balancer.ErrGone:
 		return cutStopped
 	}
 	return causeNoBackendUp

@@ -1,10 +1,14 @@
-// Package stream lives the life of a TCP connection at layer 4: pick → connect → relay → account.
+// Package stream lives the life of a TCP connection at layer 4: begin → pick → connect → relay →
+// account.
 //
 // A [Clients] takes over the connections that a listener accepts. Each is a session (session.go): it
-// is admitted, gets a goroutine, acquires a lease ([balancer.Pool.Acquire]) on a backend, the one of its
-// client if the pool is persistent (sticky.go), and connects; when that fails it tries the next one
-// (connect.go). The header that tells the backend who the client is, if the pool sends one, goes first.
-// From then on a [wire.Relay] carries bytes both ways and the goroutine of the session is gone: the
+// is admitted and gets a goroutine. It takes the PROXY header off, where the peer is a proxy, does the
+// TLS handshake or looks at the ClientHello without taking it, and finds its route (opening.go,
+// secure.go, [route.Streams]). Then it acquires a lease ([balancer.Pool.Acquire]) on a backend, the one
+// of its client if the pool is persistent (sticky.go), and connects; when that fails it tries the next
+// one (connect.go), and while there is none to be had it waits (queue.go). The header that tells the
+// backend who the client is, if the pool sends one, goes first, then the handshake of a tls pool. From
+// then on a [wire.Relay] carries bytes both ways and the goroutine of the session is gone: the
 // relay has two of its own, with small stacks. When it has ended, finish closes both connections,
 // releases the lease and counts (finish.go).
 //

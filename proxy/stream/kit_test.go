@@ -184,8 +184,10 @@ func (r *rig) stop() {
 	<-r.accepted
 	r.clients.Stop()
 	r.clients.Wait()
-	r.pool.Close()
-	if _, left := r.pool.Sweep(wire.Now()); left {
+	now := time.Now()
+	r.pool.Close(now)
+	r.pool.Sweep(wire.Now())
+	if !r.pool.Ended(now.Add(time.Minute)) || len(r.pool.retired) != 0 {
 		r.t.Error("the pool says that something is left")
 	}
 	r.engine.Pipes.Close()

@@ -4,7 +4,6 @@ import (
 	"sync"
 
 	"weir/balancer"
-	"weir/proxy/wire"
 	"weir/telemetry"
 )
 
@@ -16,14 +15,12 @@ type peer struct {
 
 	mu       sync.Mutex
 	sessions map[*session]struct{}
-	leaving  int64 // since when it is drained or removed, on wire.Now's clock; 0: it is not
 }
 
 var _ balancer.Peer = (*peer)(nil)
 
 // Retire is called when the backend has left its pool.
 func (p *peer) Retire() {
-	p.since(true, wire.Now())
 	p.pool.mu.Lock()
 	p.pool.retired[p] = struct{}{}
 	p.pool.mu.Unlock()
@@ -50,18 +47,6 @@ func (p *peer) count() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return len(p.sessions)
-}
-
-// since notes whether the backend is on its way out, and returns since when, 0 if it is not.
-func (p *peer) since(leaving bool, now int64) int64 {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if !leaving {
-		p.leaving = 0
-	} else if p.leaving == 0 {
-		p.leaving = now
-	}
-	return p.leaving
 }
 
 // cut ends at most n sessions, and returns how many. They are listed first: a session that ends waits

@@ -28,8 +28,7 @@ type Pool struct {
 // settings are what a session takes of its pool when it begins; they change as a whole.
 type settings struct {
 	timeouts  config.BackendTimeouts
-	places    int           // in the queue
-	drain     time.Duration // 0: never cut
+	places    int // in the queue
 	rebalance config.Rebalance
 	attempts  int // tries after the first
 	retry     bool
@@ -58,16 +57,20 @@ func (p *Pool) Apply(c *config.Pool, tlsConfig *tls.Config, now time.Time) balan
 }
 
 // Close is the end of a pool that is no longer configured: its backends count as removed. Sweep goes on
-// until it says that nothing is left.
-func (p *Pool) Close() {
+// until the pool has ended.
+func (p *Pool) Close(now time.Time) {
+	p.Balancer.Close(now)
 	for _, m := range p.Balancer.Snapshot().Members() {
 		m.Backend.Peer().Retire()
 	}
 }
 
+// Ended reports whether a closed pool has no session left, and will get none.
+func (p *Pool) Ended(now time.Time) bool { return p.Balancer.Ended(now) }
+
 func newSettings(c *config.Pool, tlsConfig *tls.Config, old *settings) *settings {
 	s := &settings{
-		timeouts: c.Timeouts, places: c.Queue, drain: c.DrainTimeout, rebalance: c.Rebalance,
+		timeouts: c.Timeouts, places: c.Queue, rebalance: c.Rebalance,
 		attempts: c.Retries.Attempts, proxy: c.SendProxy, tls: tlsConfig,
 	}
 	for _, on := range c.Retries.On {

@@ -5,65 +5,50 @@ import (
 	"time"
 
 	"weir/balancer"
-	"weir/config"
+	"weir/proxy/wire"
 )
 
 // Sweep ends the sessions that may not go on, and forgets those of expired persistence. It is called
 // about once a second, by one goroutine, and sooner if it returns more than 0: then after that time.
-// left is false when nothing of the pool is left that Sweep has to look after, once it is closed.
-func (p *Pool) Sweep(now int64) (next time.Duration, left bool) {
+func (p *Pool) Sweep(now int64) (next time.Duration) {
 	s := p.settings.Load()
 	s.sticky.sweep(now)
-	p.quota.refill(s.rebalance.Rate, now)
-	snapshot := p.Balancer.Snapshot()
-	waiting := 0
-	for _, m := range snapshot.Members() {
-		b := m.Backend.Peer().(*peer)
-		if !m.Backend.Removed() {
-			waiting += p.tend(b, m, s, now)
-		}
+	for _, b := range p.Balancer.Drained(wire.Time(now)) {
+		b.Peer().(*peer).cut(math.MaxInt, cutDrained)
 	}
-	for _, b := range p.gone() {
-		waiting += p.evict(b, s, b.since(true, now), s.rebalance.Move, now)
-		left = true
+	p.quota.refill(s.rebalance.Rate, now)
+	waiting := 0
+	for _, b := range p.lost() {
+		if s.rebalance.Move {
+			waiting += p.move(b, s.rebalance.Rate)
+		}
 	}
 	if waiting > 0 {
 		next = p.quota.wait(s.rebalance.Rate)
 	}
-	return next, left
+	return next
 }
 
-// tend looks at a backend that is in the pool. It returns how many sessions wait to be cut.
-func (p *Pool) tend(b *peer, m balancer.Member, s *settings, now int64) int {
-	since := b.since(m.State == config.Drain, now)
-	lost := m.Health == balancer.Down && !m.Eligible && s.rebalance.Move // not where the pool has failed open
-	return p.evict(b, s, since, lost, now)
-}
-
-// evict cuts what may not stay on a backend: everything if it is lost, as fast as the rate allows, and
-// everything when it has been on its way out for long enough. It returns how many wait.
-func (p *Pool) evict(b *peer, s *settings, since int64, lost bool, now int64) (waiting int) {
-	if since != 0 && s.drain > 0 && now-since >= int64(s.drain) {
-		b.cut(math.MaxInt, cutDrained)
-		return 0
-	}
-	if !lost {
-		return 0
-	}
-	cut := b.cut(p.quota.left(s.rebalance.Rate), cutRebalanced)
-	p.quota.take(s.rebalance.Rate, cut)
+// move cuts the sessions of a backend, as fast as the rate allows. It returns how many wait.
+func (p *Pool) move(b *peer, rate int) (waiting int) {
+	cut := b.cut(p.quota.left(rate), cutRebalanced)
+	p.quota.take(rate, cut)
 	p.stats.Rebalanced(cut)
 	return b.remaining()
 }
 
-// gone lists the peers of removed backends that still have sessions, and forgets the others.
-func (p *Pool) gone() []*peer {
+// lost lists the peers of the backends that are down, but where the pool has failed open, and of those
+// that were removed. Of these it forgets the ones that nobody will come to any more.
+func (p *Pool) lost() (list []*peer) {
+	for _, m := range p.Balancer.Snapshot().Members() {
+		if m.Health == balancer.Down && !m.Eligible {
+			list = append(list, m.Backend.Peer().(*peer))
+		}
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	var list []*peer
 	for b := range p.retired {
-		// A session that is connecting has a lease and may join later.
-		if b.count() == 0 && b.backend.Active() == 0 {
+		if b.count() == 0 && b.backend.Active() == 0 { // a session that is connecting has a lease
 			delete(p.retired, b)
 			continue
 		}

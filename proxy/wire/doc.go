@@ -21,6 +21,10 @@
 // Deadlines are lazy. Moving a timer costs more than a receive, so a Conn keeps a timer that is
 // already set to fire earlier, and sets it anew only when it has fired; see Conn.Arm.
 //
+// A [Relay] carries bytes between two Conns until both have ended, copying small messages and splicing
+// large ones through a pipe of [Pipes]; [Secure] is TLS for it. [Conn.Peek] looks at the beginning of a
+// stream without taking it.
+//
 // [Watcher] tells when the peer of a socket goes away while nobody reads from it. [Buffer] is a
 // pooled piece of memory. [Now] is the monotonic clock of all deadlines here.
 //

@@ -347,7 +347,7 @@ func TestRelayIsByteExact(t *testing.T) {
 			size := relayBytes(t)
 			r := relaying(t, RelayOptions{Idle: time.Minute, HalfClose: time.Minute, Pipes: tt.pipes})
 			seed := rand.Uint64()
-			t.Logf("seed %d", seed)
+			t.Logf("seed %d, %d bytes each way", seed, size)
 			var wg sync.WaitGroup
 			sums := make([][32]byte, 4)
 			for i, c := range []*net.TCPConn{r.client, r.backend} {
