@@ -1,0 +1,284 @@
+package datagram
+
+import (
+	"os"
+	"runtime/debug"
+	"slices"
+	"sync"
+	"syscall"
+
+	"go.uber.org/zap"
+
+	"weir/proxy/wire"
+	"weir/telemetry"
+)
+
+const (
+	loopSlots = 64 // datagrams that are on their way to clients at a time
+	readSlots = 8  // of them, from one session at a time
+	// patientReads is how often a session is received from before the others have their turn.
+	patientReads = 4
+)
+
+// loop waits for what comes back from backends, for many sessions, in one goroutine.
+type loop struct {
+	engine *Engine
+	index  int
+	poll   *wire.UDPPoll
+	done   chan struct{}
+
+	// The rest belongs to the goroutine, but for what mu guards.
+	batch  *wire.UDPBatch
+	filled int // slots
+	outs   []*outlet
+	held   []*session
+	again  []*session
+	now    int64
+
+	mu    sync.Mutex
+	slots []slot
+	free  []uint32
+}
+
+// slot is the place of a session, by which the kernel speaks of it.
+type slot struct {
+	session *session // nil: it is free
+	reuse   uint32   // how often it was taken
+}
+
+// outlet gathers replies for one listening socket.
+type outlet struct {
+	socket *Socket
+	out    *wire.UDPOut
+	owners [loopSlots]*session // of the messages in out, in order; they may have ended
+	queued int
+	send   func(fd uintptr)
+	errno  syscall.Errno
+}
+
+func newLoop(e *Engine, index int) (*loop, error) {
+	poll, err := wire.NewUDPPoll()
+	if err != nil {
+		return nil, err
+	}
+	l := &loop{engine: e, index: index, poll: poll, done: make(chan struct{}), batch: wire.NewUDPBatch(loopSlots, false)}
+	go l.run()
+	return l, nil
+}
+
+func (l *loop) run() {
+	defer close(l.done)
+	l.poll.Run(l.ready)
+}
+
+// close ends the goroutine and waits for it.
+func (l *loop) close() error {
+	err := l.poll.Close()
+	<-l.done
+	return err
+}
+
+// add begins to wait for s. It is not to be called for a session that others know already.
+func (l *loop) add(s *session) error {
+	l.mu.Lock()
+	if len(l.free) == 0 {
+		l.free = append(l.free, uint32(len(l.slots)))
+		l.slots = append(l.slots, slot{})
+	}
+	i := l.free[len(l.free)-1]
+	l.free = l.free[:len(l.free)-1]
+	at := &l.slots[i]
+	at.session = s
+	at.reuse++
+	s.slot = i
+	token := uint64(at.reuse)<<32 | uint64(i)
+	l.mu.Unlock()
+	if err := l.poll.Add(s.conn, token); err != nil {
+		l.remove(s)
+		return err
+	}
+	return nil
+}
+
+// remove ends the wait; the socket leaves the set when it is closed.
+func (l *loop) remove(s *session) {
+	l.mu.Lock()
+	l.slots[s.slot].session = nil
+	l.free = append(l.free, s.slot)
+	l.mu.Unlock()
+}
+
+// ready receives from the sessions that have something, and sends it to their clients.
+func (l *loop) ready(tokens []uint64) {
+	l.now = wire.Now()
+	l.mu.Lock()
+	for _, token := range tokens {
+		if at := l.slots[uint32(token)]; at.session != nil && at.reuse == uint32(token>>32) {
+			at.session.hold()
+			l.held = append(l.held, at.session)
+		}
+	}
+	l.mu.Unlock()
+	for len(l.held) > 0 {
+		for _, s := range l.held {
+			if l.receive(s) {
+				l.again = append(l.again, s)
+				continue
+			}
+			s.release()
+		}
+		clear(l.held)
+		l.held, l.again = l.again, l.held[:0]
+	}
+	l.flush()
+}
+
+// receive takes what has come for s, and reports whether there may be more.
+func (l *loop) receive(s *session) (more bool) {
+	defer l.recovered(s)
+	for range patientReads {
+		if loopSlots-l.filled < readSlots {
+			l.flush()
+		}
+		n, errno := s.conn.Receive(l.batch, l.filled, readSlots)
+		if errno == syscall.EAGAIN || errno == 0 && n == 0 {
+			return false
+		}
+		if errno != 0 {
+			s.absent(errno, l.now) // it is told once for each failure, so the next receive is another
+			continue
+		}
+		l.take(s, n)
+		if n < readSlots {
+			return false
+		}
+	}
+	return true
+}
+
+// take queues the n replies that came last.
+func (l *loop) take(s *session, n int) {
+	w := s.reply.Load()
+	o := l.outlet(w.socket)
+	datagrams, bytes := 0, 0
+	for i := l.filled; i < l.filled+n; i++ {
+		payload, segment := l.batch.Payload(i), l.batch.Segment(i)
+		datagrams += datagramsIn(len(payload), segment)
+		bytes += len(payload)
+		if s.settings.quic {
+			s.learn(payload, segment)
+		}
+		o.owners[o.queued] = s
+		o.queued++
+		o.out.Add(payload, w.peer, segment)
+	}
+	l.filled += n
+	s.fails.Store(false)
+	s.out.add(datagrams, bytes)
+	s.site.target.stats.Sent(s.shard, uint64(datagrams), uint64(bytes))
+	if last := s.used.Swap(l.now); l.now-last > touchPause {
+		s.clients.table.touch(s, l.now)
+	}
+	if s.site.responses > 0 && s.owed.Add(-int64(datagrams)) <= 0 {
+		s.settle()
+	}
+}
+
+// touchPause is how old the place of a session in the order of use may be before a reply renews it;
+// datagrams of the client always do.
+const touchPause = int64(500e6)
+
+// settle ends a session that has had all its replies, unless its client asks again at this moment.
+func (s *session) settle() {
+	if owed := s.owed.Load(); owed <= 0 && s.owed.CompareAndSwap(owed, settled) {
+		s.end(endAnswered)
+	}
+}
+
+// datagramsIn is how many datagrams a payload of that size is.
+func datagramsIn(size, segment int) int {
+	if segment == 0 {
+		return 1
+	}
+	return (size + segment - 1) / segment
+}
+
+// outlet is where replies by a socket are gathered.
+func (l *loop) outlet(k *Socket) *outlet {
+	for _, o := range l.outs {
+		if o.socket == k {
+			return o
+		}
+	}
+	o := &outlet{socket: k, out: wire.NewUDPOut(loopSlots)}
+	o.send = func(fd uintptr) { o.errno = o.out.Send(fd) }
+	l.outs = append(l.outs, o)
+	return o
+}
+
+// flush sends what was gathered, and lets go of sockets that are closed.
+func (l *loop) flush() {
+	closed := func(o *outlet) bool { return o.socket.closed.Load() }
+	for _, o := range l.outs {
+		if o.queued > 0 {
+			o.flush(l.now)
+		}
+	}
+	if slices.ContainsFunc(l.outs, closed) {
+		l.outs = slices.DeleteFunc(l.outs, closed)
+	}
+	l.filled = 0
+}
+
+// flush sends, and drops what cannot be sent: a client's network that is too slow loses datagrams, as
+// it would without us.
+func (o *outlet) flush(now int64) {
+	for o.out.Len() > 0 {
+		o.errno = 0
+		if err := o.socket.listener.Control(o.send); err != nil {
+			o.errno = syscall.EBADF
+		}
+		if o.errno == 0 {
+			break
+		}
+		s := o.owners[o.queued-o.out.Len()]
+		s.clients.drop(s.site, telemetry.DropClient, o.out.Drop(), now)
+	}
+	clear(o.owners[:o.queued])
+	o.queued = 0
+}
+
+// recovered ends this session, and only this one, on a defect of ours.
+func (l *loop) recovered(s *session) {
+	if v := recover(); v != nil {
+		l.engine.panicked(v)
+		s.end(endDefect)
+	}
+}
+
+func (e *Engine) panicked(v any) {
+	e.Telemetry.Panic()
+	e.Log.Error("panic while serving datagrams", zap.Any("panic", v), zap.ByteString("stack", debug.Stack()))
+}
+
+// absent notes that the kernel has been told by the network that the backend is not there.
+func (s *session) absent(errno syscall.Errno, now int64) {
+	if !unreachable(errno) {
+		return // a path with a smaller MTU, or the like
+	}
+	s.fails.Store(true)
+	p := s.peer
+	p.stats.ConnectError(telemetry.ConnectReasonOf(errno))
+	if f := s.pool.engine.ConnectFailed; f != nil && p.absent(now) {
+		f(s.pool.Balancer.Name(), p.backend, os.NewSyscallError("send", errno))
+	}
+}
+
+// unreachable lists what the kernel makes of ICMP messages that say so.
+func unreachable(errno syscall.Errno) bool {
+	switch errno {
+	case syscall.ECONNREFUSED, syscall.EHOSTUNREACH, syscall.ENETUNREACH, syscall.EHOSTDOWN, syscall.ENOPROTOOPT, syscall.EACCES:
+		return true
+	}
+	return false
+}

@@ -1,0 +1,87 @@
+package datagram
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"weir/balancer"
+	"weir/config"
+	"weir/telemetry"
+)
+
+// Pool is the data plane's side of a udp or quic pool: the balancer's pool, the sessions on its
+// backends and the settings that they follow.
+type Pool struct {
+	Balancer *balancer.Pool
+
+	engine   *Engine
+	stats    *telemetry.Pool
+	settings atomic.Pointer[settings]
+	quota    quota
+	ids      idBook
+	servers  serverBook
+
+	mu      sync.Mutex
+	retired map[*peer]struct{} // of backends that were removed, while they have sessions
+}
+
+// settings are what a session takes of its pool when it begins; they change as a whole.
+type settings struct {
+	drain     time.Duration // 0: never cut
+	rebalance config.Rebalance
+	quic      bool
+	cidOffset int
+	cidLength int
+	sticky    *sticky // nil: no persistence
+}
+
+// NewPool makes the pool that c describes, which must not be changed afterwards. offset is where its
+// rotation starts.
+func (e *Engine) NewPool(c *config.Pool, offset uint64, now time.Time) *Pool {
+	p := &Pool{engine: e, stats: e.Telemetry.Pool(c.Name), retired: map[*peer]struct{}{}}
+	p.settings.Store(newSettings(c, nil))
+	p.Balancer = balancer.NewPool(c, balancer.Options{Attach: p.attach, Offset: offset}, now)
+	return p
+}
+
+// Apply changes the pool to what c describes. Backends that stay keep their sessions, health and ramp.
+func (p *Pool) Apply(c *config.Pool, now time.Time) balancer.Change {
+	s := newSettings(c, p.settings.Load())
+	p.settings.Store(s)
+	change := p.Balancer.Apply(c, now)
+	s.sticky.forget(change.Removed)
+	p.servers.forget(change.Removed)
+	return change
+}
+
+// Close is the end of a pool that is no longer configured: its sessions end. Sweep goes on until it
+// says that nothing is left.
+func (p *Pool) Close() {
+	for _, m := range p.Balancer.Snapshot().Members() {
+		b := m.Backend.Peer().(*peer)
+		b.Retire()
+		b.cut(endRebalanced)
+	}
+}
+
+func newSettings(c *config.Pool, old *settings) *settings {
+	s := &settings{
+		drain: c.DrainTimeout, rebalance: c.Rebalance, quic: c.Protocol == config.QUIC,
+		cidOffset: c.Hash.CIDOffset, cidLength: c.Hash.CIDLength,
+	}
+	var previous *sticky
+	if old != nil {
+		previous = old.sticky
+	}
+	s.sticky = newSticky(c.Persistence, previous)
+	return s
+}
+
+// attach makes the data plane's side of a backend that enters the pool.
+func (p *Pool) attach(b *balancer.Backend) balancer.Peer {
+	return &peer{
+		pool: p, backend: b, stats: p.engine.Telemetry.Backend(p.stats.Name(), b.Name()),
+		ports: p.engine.ports.join(b.Address()),
+	}
+}

@@ -1,0 +1,132 @@
+package datagram
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"net/netip"
+	"os"
+	"sync"
+	"time"
+)
+
+// portBook knows which local ports are in use towards each backend address, or were until recently. A
+// late reply for a session that has ended must not reach another one, so a pair of both is not used
+// again at once.
+type portBook struct {
+	mu    sync.Mutex
+	books map[netip.AddrPort]*ports
+}
+
+// ports are those towards one address.
+type ports struct {
+	users int // peers; the book's mu must be held
+
+	mu     sync.Mutex
+	pages  [256]*[256]uint32 // by port: when it may be used again, in ticks
+	latest uint32            // of them, but for those in use
+}
+
+const (
+	tick  = 1 << 26 // ns: 67 ms, so that 32 bits are 9 years
+	inUse = math.MaxUint32
+)
+
+// ticks rounds up.
+func ticks(at int64) uint32 { return uint32((at + tick - 1) / tick) }
+
+// join returns the ports towards an address; leave is called once for it.
+func (b *portBook) join(backend netip.AddrPort) *ports {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	p := b.books[backend]
+	if p == nil {
+		p = &ports{}
+		if b.books == nil {
+			b.books = map[netip.AddrPort]*ports{}
+		}
+		b.books[backend] = p
+	}
+	p.users++
+	return p
+}
+
+func (b *portBook) leave(p *ports) {
+	b.mu.Lock()
+	p.users--
+	b.mu.Unlock()
+}
+
+// sweep forgets the ports of addresses that nobody uses any more, once all of them may be used again.
+func (b *portBook) sweep(now int64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for addr, p := range b.books {
+		if p.users == 0 && p.over(now) {
+			delete(b.books, addr)
+		}
+	}
+}
+
+func (p *ports) over(now int64) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return int64(p.latest)*tick <= now
+}
+
+// claim takes a port from first to last that is free, in no order that a stranger could foresee; 0 if
+// there is none.
+func (p *ports) claim(r portRange, now int64) uint16 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	at, span := uint32(now/tick), uint32(r.last-r.first)+1
+	start := rand.Uint32N(span)
+	for i := range span {
+		port := r.first + uint16((start+i)%span)
+		if entry := p.entry(port); *entry <= at {
+			*entry = inUse
+			return port
+		}
+	}
+	return 0
+}
+
+// vacate gives a port back that may be used again at the time until.
+func (p *ports) vacate(port uint16, until int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	*p.entry(port) = ticks(until)
+	p.latest = max(p.latest, ticks(until))
+}
+
+// entry is that of a port. mu must be held.
+func (p *ports) entry(port uint16) *uint32 {
+	page := p.pages[port>>8]
+	if page == nil {
+		page = new([256]uint32)
+		p.pages[port>>8] = page
+	}
+	return &page[port&255]
+}
+
+// portRange is where local ports are taken from.
+type portRange struct{ first, last uint16 }
+
+// usualPorts is what Linux has by default, and what is taken if it does not say.
+var usualPorts = portRange{32768, 60999}
+
+// localPorts reads the range that the kernel takes local ports from.
+func localPorts() portRange {
+	text, err := os.ReadFile("/proc/sys/net/ipv4/ip_local_port_range")
+	if err != nil {
+		return usualPorts
+	}
+	var r portRange
+	if n, err := fmt.Sscan(string(text), &r.first, &r.last); n != 2 || err != nil || r.first == 0 || r.last < r.first {
+		return usualPorts
+	}
+	return r
+}
+
+// usualIdle stands for an udp_idle that sets no bound.
+const usualIdle = 60 * time.Second

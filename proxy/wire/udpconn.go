@@ -1,0 +1,84 @@
+package wire
+
+import (
+	"net/netip"
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// UDPConn is a socket that exchanges datagrams with one peer alone: no other is heard. It is a bare
+// descriptor that is on no poller but the [UDPPoll] that it is added to, so whoever uses it sees to
+// it that nobody closes it meanwhile.
+type UDPConn struct{ fd int32 }
+
+// ConnectUDP makes a socket on port of this machine whose peer is addr. Other sockets of this process
+// may have the same port for other peers; that no two have it for the same one is for the caller to
+// see to. What was received before the peer was known is thrown away, so nothing of anybody else is
+// left in it. The errors are those of the system calls, EADDRINUSE where somebody else has the port;
+// nothing is sent, so a peer that is not there does not show.
+func ConnectUDP(addr netip.AddrPort, port uint16) (UDPConn, error) {
+	sa, family := toSockaddr(addr)
+	fd, err := unix.Socket(family, unix.SOCK_DGRAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return UDPConn{}, os.NewSyscallError("socket", err)
+	}
+	c := UDPConn{int32(fd)}
+	if err := c.connect(sa, family, port); err != nil {
+		c.Close()
+		return UDPConn{}, err
+	}
+	joinSegments(fd)
+	c.discard()
+	return c, nil
+}
+
+func (c UDPConn) connect(sa unix.Sockaddr, family int, port uint16) error {
+	if err := unix.SetsockoptInt(int(c.fd), unix.SOL_SOCKET, unix.SO_REUSEADDR, 1); err != nil {
+		return os.NewSyscallError("setsockopt", err)
+	}
+	if err := unix.Bind(int(c.fd), anyAddress(family, port)); err != nil {
+		return os.NewSyscallError("bind", err)
+	}
+	return os.NewSyscallError("connect", unix.Connect(int(c.fd), sa))
+}
+
+func anyAddress(family int, port uint16) unix.Sockaddr {
+	if family == unix.AF_INET {
+		return &unix.SockaddrInet4{Port: int(port)}
+	}
+	return &unix.SockaddrInet6{Port: int(port)}
+}
+
+// discard empties the socket.
+func (c UDPConn) discard() {
+	for {
+		_, _, e := syscall.RawSyscall6(unix.SYS_RECVFROM, uintptr(c.fd), 0, 0, unix.MSG_DONTWAIT|unix.MSG_TRUNC, 0, 0)
+		if e != 0 && e != syscall.EINTR {
+			return
+		}
+	}
+}
+
+// FD is the descriptor, for [UDPOut.Send].
+func (c UDPConn) FD() uintptr { return uintptr(c.fd) }
+
+// Receive fills at most n slots of b from slot i on with what is there. Fewer than n prove that nothing
+// is left. An error other than EAGAIN is about what was sent: nobody listens there (ECONNREFUSED), the
+// host is not there.
+func (c UDPConn) Receive(b *UDPBatch, i, n int) (int, syscall.Errno) {
+	return b.receive(uintptr(c.fd), i, n)
+}
+
+// Segment is the size of the datagrams in slot i that were put together, 0 if it has one. It is asked
+// for once after each receive.
+func (b *UDPBatch) Segment(i int) int {
+	if s := b.look(i).segment; s < int(b.headers[i].size) {
+		return s
+	}
+	return 0
+}
+
+// Close closes the socket. Nobody may be using it.
+func (c UDPConn) Close() { _ = unix.Close(int(c.fd)) }
