@@ -161,6 +161,15 @@ func (r *rig) stop() {
 	r.socket.Stop()
 	r.clients.Stop()
 	r.clients.Wait()
+	now := time.Now()
+	r.pool.Close(now)
+	if !r.pool.Ended(now.Add(time.Minute)) {
+		r.t.Error("the pool says that something is left")
+	}
+	r.engine.Sweep(wire.Now() + int64(time.Hour))
+	if n := len(r.engine.ports.books); n != 0 {
+		r.t.Errorf("the ports of %d backends are left", n)
+	}
 	must(r.t, r.engine.Close())
 	must(r.t, r.access.Close())
 	for b := range r.backends {
@@ -196,10 +205,12 @@ func (r *rig) addr() netip.AddrPort { return r.socket.listener.Addr() }
 // logLine is a line of the access log.
 type logLine struct {
 	Client, Backend, Outcome, Reason, Proto, Pool string
-	Client_port                                   uint16
-	Ended_by                                      string
-	Bytes_in, Bytes_out                           int64
-	Datagrams_in, Datagrams_out                   int64
+	ClientPort                                    uint16 `json:"client_port"`
+	EndedBy                                       string `json:"ended_by"`
+	BytesIn                                       int64  `json:"bytes_in"`
+	BytesOut                                      int64  `json:"bytes_out"`
+	DatagramsIn                                   int64  `json:"datagrams_in"`
+	DatagramsOut                                  int64  `json:"datagrams_out"`
 }
 
 // lines stops the rig and reads its access log.

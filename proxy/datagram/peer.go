@@ -4,7 +4,6 @@ import (
 	"sync"
 
 	"weir/balancer"
-	"weir/proxy/wire"
 	"weir/telemetry"
 )
 
@@ -15,22 +14,16 @@ type peer struct {
 	stats   *telemetry.Backend
 	ports   *ports
 
-	mu      sync.Mutex
-	first   *session
-	n       int
-	leaving int64 // since when it is drained or removed; 0: it is not
-	told    int64 // when somebody was told that it is not there
+	mu    sync.Mutex
+	first *session
+	n     int
+	told  int64 // when somebody was told that it is not there
 }
 
 var _ balancer.Peer = (*peer)(nil)
 
-// Retire is called when the backend has left its pool.
-func (p *peer) Retire() {
-	p.since(true, wire.Now())
-	p.pool.mu.Lock()
-	p.pool.retired[p] = struct{}{}
-	p.pool.mu.Unlock()
-}
+// Retire is called when the backend has left its pool, or the pool is closed.
+func (p *peer) Retire() { p.pool.engine.ports.leave(p.ports) }
 
 func (p *peer) join(s *session) {
 	p.mu.Lock()
@@ -65,18 +58,6 @@ func (p *peer) count() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.n
-}
-
-// since notes whether the backend is on its way out, and returns since when, 0 if it is not.
-func (p *peer) since(leaving bool, now int64) int64 {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if !leaving {
-		p.leaving = 0
-	} else if p.leaving == 0 {
-		p.leaving = now
-	}
-	return p.leaving
 }
 
 // all lists the sessions, held. A session that has left the table leaves here before it lets go of its

@@ -1,7 +1,6 @@
 package datagram
 
 import (
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -21,14 +20,11 @@ type Pool struct {
 	quota    quota
 	ids      idBook
 	servers  serverBook
-
-	mu      sync.Mutex
-	retired map[*peer]struct{} // of backends that were removed, while they have sessions
+	closed   atomic.Bool // it is no longer configured
 }
 
 // settings are what a session takes of its pool when it begins; they change as a whole.
 type settings struct {
-	drain     time.Duration // 0: never cut
 	rebalance config.Rebalance
 	quic      bool
 	cidOffset int
@@ -39,7 +35,7 @@ type settings struct {
 // NewPool makes the pool that c describes, which must not be changed afterwards. offset is where its
 // rotation starts.
 func (e *Engine) NewPool(c *config.Pool, offset uint64, now time.Time) *Pool {
-	p := &Pool{engine: e, stats: e.Telemetry.Pool(c.Name), retired: map[*peer]struct{}{}}
+	p := &Pool{engine: e, stats: e.Telemetry.Pool(c.Name)}
 	p.settings.Store(newSettings(c, nil))
 	p.Balancer = balancer.NewPool(c, balancer.Options{Attach: p.attach, Offset: offset}, now)
 	return p
@@ -55,19 +51,22 @@ func (p *Pool) Apply(c *config.Pool, now time.Time) balancer.Change {
 	return change
 }
 
-// Close is the end of a pool that is no longer configured: its sessions end. Sweep goes on until it
-// says that nothing is left.
-func (p *Pool) Close() {
+// Close is the end of a pool that is no longer configured: its backends count as removed. Sweep goes on
+// until the pool has ended.
+func (p *Pool) Close(now time.Time) {
+	p.closed.Store(true)
+	p.Balancer.Close(now)
 	for _, m := range p.Balancer.Snapshot().Members() {
-		b := m.Backend.Peer().(*peer)
-		b.Retire()
-		b.cut(endRebalanced)
+		m.Backend.Peer().Retire()
 	}
 }
 
+// Ended reports whether a closed pool has no session left, and will get none.
+func (p *Pool) Ended(now time.Time) bool { return p.Balancer.Ended(now) }
+
 func newSettings(c *config.Pool, old *settings) *settings {
 	s := &settings{
-		drain: c.DrainTimeout, rebalance: c.Rebalance, quic: c.Protocol == config.QUIC,
+		rebalance: c.Rebalance, quic: c.Protocol == config.QUIC,
 		cidOffset: c.Hash.CIDOffset, cidLength: c.Hash.CIDLength,
 	}
 	var previous *sticky

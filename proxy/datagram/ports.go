@@ -24,7 +24,8 @@ type ports struct {
 
 	mu     sync.Mutex
 	pages  [256]*[256]uint32 // by port: when it may be used again, in ticks
-	latest uint32            // of them, but for those in use
+	busy   int               // those in use
+	latest uint32            // of the others
 }
 
 const (
@@ -71,7 +72,7 @@ func (b *portBook) sweep(now int64) {
 func (p *ports) over(now int64) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return int64(p.latest)*tick <= now
+	return p.busy == 0 && int64(p.latest)*tick <= now
 }
 
 // claim takes a port from first to last that is free, in no order that a stranger could foresee; 0 if
@@ -85,6 +86,7 @@ func (p *ports) claim(r portRange, now int64) uint16 {
 		port := r.first + uint16((start+i)%span)
 		if entry := p.entry(port); *entry <= at {
 			*entry = inUse
+			p.busy++
 			return port
 		}
 	}
@@ -95,6 +97,7 @@ func (p *ports) claim(r portRange, now int64) uint16 {
 func (p *ports) vacate(port uint16, until int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.busy--
 	*p.entry(port) = ticks(until)
 	p.latest = max(p.latest, ticks(until))
 }

@@ -6,53 +6,22 @@ import (
 
 	"weir/balancer"
 	"weir/config"
+	"weir/proxy/wire"
 )
 
-// Sweep ends the sessions that may not go on, and forgets those of expired persistence. It is called
-// about once a second, by one goroutine. left is false when nothing of the pool is left that Sweep has
-// to look after, once it is closed.
-func (p *Pool) Sweep(now int64) (left bool) {
-	s := p.settings.Load()
-	s.sticky.sweep(now)
-	for _, m := range p.Balancer.Snapshot().Members() {
-		if b := m.Backend.Peer().(*peer); !m.Backend.Removed() {
-			b.drained(b.since(m.State == config.Drain, now), s, now)
-		}
+// Sweep ends the sessions of backends that have been on their way out for long enough, and forgets
+// expired persistence. It is called about once a second, by one goroutine.
+func (p *Pool) Sweep(now int64) {
+	p.settings.Load().sticky.sweep(now)
+	for _, b := range p.Balancer.Drained(wire.Time(now)) {
+		b.Peer().(*peer).cut(endDrained)
 	}
-	for _, b := range p.gone() {
-		b.drained(b.since(true, now), s, now)
-		left = true
-	}
-	return left
-}
-
-// drained cuts what is left on a backend that has been on its way out for long enough.
-func (p *peer) drained(since int64, s *settings, now int64) {
-	if since != 0 && s.drain > 0 && now-since >= int64(s.drain) {
-		p.cut(endDrained)
-	}
-}
-
-// gone lists the peers of removed backends that still have sessions, and forgets the others.
-func (p *Pool) gone() (list []*peer) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for b := range p.retired {
-		// One that is being opened has a lease and joins later.
-		if b.count() == 0 && b.backend.Active() == 0 {
-			delete(p.retired, b)
-			p.engine.ports.leave(b.ports)
-			continue
-		}
-		list = append(list, b)
-	}
-	return list
 }
 
 // mayStay reports whether a session goes on with its backend.
 func (s *session) mayStay(now int64) bool {
 	b := s.lease.Backend()
-	removed := b.Removed()
+	removed := b.Removed() || s.pool.closed.Load()
 	if !removed && b.Health() != balancer.Down && !s.fails.Load() {
 		return true
 	}
