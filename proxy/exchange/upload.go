@@ -13,8 +13,14 @@ import (
 // the time-out for the response begins.
 const uploadLook = int64(time.Second)
 
-// settleTime delays a response that comes before the end of its request.
-const settleTime = 2 * time.Millisecond
+const (
+	// settleTime delays a response that comes before the end of its request.
+	settleTime = 2 * time.Millisecond
+
+	// lastTime is added where the last bytes of the request are being sent: the backend may have them
+	// all, and on a busy machine it takes a while until their sender has a turn again.
+	lastTime = 250 * time.Millisecond
+)
 
 // upload is a request body that was not whole when its head was: a goroutine forwards it while the
 // exchange waits for the response, which may come before the body's end.
@@ -37,6 +43,7 @@ type upload struct {
 	buf      *wire.Buffer
 	rest     []byte // what the client sent behind the body
 
+	last    atomic.Bool             // the last bytes of the body are being sent
 	running bool                    // a goroutine was started and has not been waited for
 	ended   chan struct{}           // closed when the goroutine returns
 	endedAt atomic.Int64            // when that was; 0: it is running
@@ -49,17 +56,27 @@ func (x *exchange) uploading() bool {
 	return u != nil && !(u.endedAt.Load() != 0 && u.complete)
 }
 
-// settle gives an upload whose last bytes have just been sent the moment that it needs to note it: a
+// settle gives an upload whose last bytes have just been sent the time that it needs to note it: a
 // backend may answer before, and then the connections would be closed for nothing.
 func (u *upload) settle() {
-	if u.endedAt.Load() != 0 {
+	if u.await(settleTime) || !u.last.Load() {
 		return
 	}
-	t := time.NewTimer(settleTime)
+	u.await(lastTime)
+}
+
+// await waits for the end of the upload, but not for longer than d.
+func (u *upload) await(d time.Duration) (ended bool) {
+	if u.endedAt.Load() != 0 {
+		return true
+	}
+	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
 	case <-u.ended:
+		return true
 	case <-t.C:
+		return false
 	}
 }
 
@@ -274,7 +291,9 @@ func (r refusal) Error() string { return r.failure.reason }
 func (u *upload) pass(b []byte) (rest []byte, err error) {
 	if !u.chunked {
 		take := int(min(int64(len(b)), u.left))
-		u.left -= int64(take)
+		if u.left -= int64(take); u.left == 0 {
+			u.last.Store(true)
+		}
 		return b[take:], u.backend.write(b[:take], u.sendFor)
 	}
 	for len(b) > 0 && !u.body.Done() {
@@ -286,6 +305,9 @@ func (u *upload) pass(b []byte) (rest []byte, err error) {
 			return nil, refusal{f}
 		}
 		b = b[n:]
+		if u.body.Done() {
+			u.last.Store(true)
+		}
 		if err := u.backend.write(run, u.sendFor); err != nil {
 			return nil, err
 		}
