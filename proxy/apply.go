@@ -107,7 +107,8 @@ func (s *Server) commit(c *config.Config, p *prepared) Change {
 	s.monitor.Apply(targets(c))
 	for name, pool := range old {
 		if c.Pools[name] == nil {
-			pool.Close()
+			pool.Close(now)
+			s.steward.follow(pool)
 		}
 	}
 	p.seats.close()

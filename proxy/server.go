@@ -141,7 +141,7 @@ func (s *Server) end() {
 	s.steward.stop()
 	s.monitor.Close()
 	for _, p := range *s.pools.Load() {
-		p.Close()
+		p.Close(time.Now())
 	}
 	if err := s.engine.Watcher.Close(); err != nil {
 		s.log.Error("closing the watcher of client sockets", zap.Error(err))

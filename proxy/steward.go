@@ -1,21 +1,27 @@
 package proxy
 
 import (
+	"slices"
+	"sync"
 	"time"
 
+	"weir/proxy/exchange"
 	"weir/proxy/wire"
 )
 
 // stewardRound is how often the steward looks at the pools when nothing ramps.
 const stewardRound = time.Second
 
-// steward is the goroutine with the clock: slow starts advance, idle connections age and certificates
-// are looked at.
+// steward is the goroutine with the clock: slow starts advance, idle connections age, backends drain and
+// certificates are looked at.
 type steward struct {
 	server *Server
 	awake  chan struct{}
 	quit   chan struct{}
 	done   chan struct{}
+
+	mu     sync.Mutex
+	closed []*exchange.Pool // that are no longer configured, while something is left of them
 }
 
 func newSteward(s *Server) *steward {
@@ -24,7 +30,14 @@ func newSteward(s *Server) *steward {
 	return w
 }
 
-// wake makes the steward look now: a slow start may have begun.
+// follow makes the steward look after a pool that has been closed, until nothing is left of it.
+func (w *steward) follow(p *exchange.Pool) {
+	w.mu.Lock()
+	w.closed = append(w.closed, p)
+	w.mu.Unlock()
+}
+
+// wake makes the steward look now: a slow start may have begun, or a time-out be shorter.
 func (w *steward) wake() {
 	select {
 	case w.awake <- struct{}{}:
@@ -59,6 +72,7 @@ func (w *steward) run() {
 			refreshed = now
 			w.server.refreshCertificates()
 		}
+		w.drain(now)
 		timer.Reset(min(w.ramp(now), stewardRound))
 	}
 }
@@ -72,6 +86,19 @@ func (w *steward) ramp(now time.Time) time.Duration {
 		}
 	}
 	return wait
+}
+
+// drain cuts what has been on its way out for long enough.
+func (w *steward) drain(now time.Time) {
+	for _, p := range *w.server.pools.Load() {
+		p.Drain(now)
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.closed = slices.DeleteFunc(w.closed, func(p *exchange.Pool) bool {
+		p.Drain(now)
+		return p.Ended(now)
+	})
 }
 
 func (w *steward) sweep() {

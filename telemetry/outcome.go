@@ -21,20 +21,20 @@ const (
 	OutcomeBackendTimeout                    // the backend was too slow: 504, or its body stalled
 	OutcomeBackendBadResponse                // the backend answered something that is not HTTP: 502
 	OutcomeNoBackendUp                       // no backend is eligible: 503
-	OutcomeNoCapacity                        // the only backends that are up take no new flows: 503
+	OutcomeNoCapacity                        // the backends that are up take no new flows, and the queue is full: 503
 	OutcomeQueueTimeout                      // waited for a usable backend for too long: 503
 	OutcomeNoRoute                           // no route matches and there is no default pool
 	OutcomeDraining                          // refused because the process is stopping
 	OutcomeOverload                          // refused for want of descriptors or memory: 503
 	OutcomeTunnelIdle                        // no byte of an upgraded connection for tunnel_idle
+	OutcomeDrainTimeout                      // cut, or refused with 503, at the end of its backend's drain_timeout
 	OutcomeInternalError                     // a defect of ours: a recovered panic
 
 	// Those that follow are of connections at layer 4 alone.
 
-	OutcomeIdle         // no byte either way for tcp_idle
-	OutcomeHalfClosed   // one side had ended, and no byte of the other came for half_close
-	OutcomeDrainTimeout // cut at the end of its backend's drain_timeout
-	OutcomeRebalanced   // cut because its backend went down or was removed; a UDP session: moved to another one
+	OutcomeIdle       // no byte either way for tcp_idle
+	OutcomeHalfClosed // one side had ended, and no byte of the other came for half_close
+	OutcomeRebalanced // cut because its backend went down or was removed; a UDP session: moved to another one
 
 	// Those that follow are of UDP sessions alone.
 

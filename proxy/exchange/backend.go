@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -25,12 +26,28 @@ type backendConn struct {
 	transport *transport
 	usedAt    int64
 	reused    bool
+	cut       atomic.Bool // it was ended from outside: the backend has drained
+}
+
+// fate is err, or errCut if that is why it came about.
+func (c *backendConn) fate(err error) error {
+	if err != nil && c.cut.Load() {
+		return errCut
+	}
+	return err
+}
+
+// read is that of stream. The end of a connection that was cut is not that of what was read.
+func (c *backendConn) read(p []byte, due int64) (int, error) {
+	n, err := c.stream.read(p, due)
+	return n, c.fate(err)
 }
 
 // exchange sends a request and receives the first bytes that come back. See wire.Conn.Exchange.
 func (c *backendConn) exchange(request, p []byte, sendDue, due int64) (int, error) {
 	if c.tls == nil {
-		return c.wire.Exchange(request, p, sendDue, due)
+		n, err := c.wire.Exchange(request, p, sendDue, due)
+		return n, c.fate(err)
 	}
 	idle := time.Duration(0)
 	if sendDue != 0 {
@@ -39,7 +56,7 @@ func (c *backendConn) exchange(request, p []byte, sendDue, due int64) (int, erro
 	if err := c.write(request, idle); err == wire.ErrTimeout {
 		return 0, wire.ErrStalled
 	} else if err != nil {
-		return 0, err
+		return 0, c.fate(err)
 	}
 	return c.read(p, due)
 }
@@ -64,7 +81,7 @@ func (c *backendConn) alive() bool {
 func (c *backendConn) close() {
 	c.stream.close()
 	c.peer.pool.engine.Descriptors.Leave(1)
-	c.peer.stats.ConnectionClosed()
+	c.peer.closed(c)
 }
 
 // handshake turns the connection into TLS within timeout (0: without bound).

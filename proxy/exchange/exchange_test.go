@@ -70,7 +70,7 @@ func newBench(t *testing.T, connectFailed func(string, *balancer.Backend, error)
 		<-accepted
 		b.clients.Stop()
 		b.clients.Wait()
-		b.pool.Close()
+		b.pool.Close(time.Now())
 		if err := watcher.Close(); err != nil {
 			t.Error(err)
 		}

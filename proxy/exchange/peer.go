@@ -18,7 +18,8 @@ type peer struct {
 	stats   *telemetry.Backend
 
 	mu      sync.Mutex
-	idle    []*backendConn // oldest first
+	idle    []*backendConn            // oldest first
+	conns   map[*backendConn]struct{} // all that are open
 	retired bool
 }
 
@@ -117,7 +118,7 @@ func (p *peer) dial(s *settings, hold func(*wire.Conn)) (*backendConn, error) {
 			return nil, err
 		}
 	}
-	p.stats.ConnectionOpened()
+	p.opened(c)
 	return c, nil
 }
 

@@ -1,7 +1,7 @@
 package exchange
 
 import (
-	"time"
+	"errors"
 
 	"weir/balancer"
 	"weir/config"
@@ -39,33 +39,15 @@ func (c *client) acquire() bool {
 }
 
 // pick takes a lease on a backend that has not been tried. While no backend has had its first
-// verdict it waits for one.
+// verdict, or all have their maximum of requests, it waits for one.
 func (c *client) pick() bool {
 	x := &c.work.x
-	pool := x.target.pool.Balancer
-	lease, bound := c.pickMember()
-	if bound && lease.Backend() == nil {
-		c.fail(x.failed)
-		return false
-	}
-	var err error
-	if !bound {
-		lease, err = pool.Acquire(x.flow, &x.tried)
-	}
-	if err == balancer.ErrChecking {
-		lease, err = c.awaitVerdict()
+	lease, err := c.tryPick()
+	if err == balancer.ErrFull || err == balancer.ErrChecking {
+		lease, err = c.await()
 	}
 	if err != nil {
-		switch {
-		case x.failed != nil:
-			c.fail(x.failed) // no other backend is left to try
-		case err == balancer.ErrNoCapacity:
-			c.fail(errNoCapacity)
-		case err == balancer.ErrChecking:
-			c.fail(errQueueTimeout)
-		default:
-			c.fail(errNoBackendUp)
-		}
+		c.fail(c.refusal(err))
 		return false
 	}
 	x.lease, x.leased = lease, true
@@ -73,67 +55,52 @@ func (c *client) pick() bool {
 	return true
 }
 
-// pickMember takes a lease on the backend of the request's session. bound says that the request may
-// go nowhere else; without a lease it has failed then, and x.failed says how.
-func (c *client) pickMember() (lease balancer.Lease, bound bool) {
-	x := &c.work.x
-	s := x.settings.sticky
-	if s == nil || x.member.backend == nil {
-		return balancer.Lease{}, false
-	}
-	if lease, err := x.target.pool.Balancer.AcquireBackend(x.member.backend, &x.tried); err == nil {
-		return lease, true
-	}
-	if s.config.Fallback != config.FallbackFail {
-		return balancer.Lease{}, false
-	}
-	if x.failed == nil {
-		x.failed = errSessionLost
-	}
-	return balancer.Lease{}, true
-}
+// errBound is why there is no lease: the backend of the session cannot be used, and no other may be.
+var errBound = errors.New("the backend of the session cannot be used")
 
-// awaitVerdict waits in the queue until the pool has a backend to offer.
-func (c *client) awaitVerdict() (balancer.Lease, error) {
+// tryPick acquires without waiting: the backend of the request's session, or, if that cannot be used and
+// another one will do, any.
+func (c *client) tryPick() (balancer.Lease, error) {
 	x := &c.work.x
-	since := wire.Now()
-	defer func() { x.queue += wire.Now() - since }()
 	pool := x.target.pool.Balancer
-	var expired <-chan time.Time
-	if d := x.settings.timeouts.Queue; d > 0 {
-		t := time.NewTimer(d)
-		defer t.Stop()
-		expired = t.C
-	}
-	gone, unwatch := c.watchQueue()
-	defer unwatch()
-	for {
-		replaced := pool.Snapshot().Replaced()
-		lease, err := pool.Acquire(x.flow, &x.tried)
-		if err != balancer.ErrChecking {
+	if b := x.bound(); b != nil {
+		lease, err := pool.AcquireBackend(b, &x.tried)
+		if err != balancer.ErrNoBackendUp {
 			return lease, err
 		}
-		select {
-		case <-replaced:
-		case <-expired:
-			return balancer.Lease{}, balancer.ErrChecking
-		case <-gone:
-			return balancer.Lease{}, balancer.ErrChecking
+		if x.settings.sticky.config.Fallback == config.FallbackFail {
+			return lease, errBound
 		}
 	}
+	return pool.Acquire(x.flow, &x.tried)
 }
 
-// watchQueue tells when the client leaves while it waits in the queue.
-func (c *client) watchQueue() (gone <-chan struct{}, unwatch func()) {
-	left := make(chan struct{})
-	id, err := c.set.engine.Watcher.Watch(c.conn, func() {
-		c.gone.Store(true)
-		close(left)
-	})
-	if err != nil {
-		return nil, func() {}
+// bound is the backend of the request's session; nil: it has none.
+func (x *exchange) bound() *balancer.Backend {
+	if x.settings.sticky == nil {
+		return nil
 	}
-	return left, func() { c.set.engine.Watcher.Unwatch(c.conn, id) }
+	return x.member.backend
+}
+
+// refusal is the answer to a request that got no lease.
+func (c *client) refusal(err error) *failure {
+	if f := c.work.x.failed; f != nil {
+		return f // no other backend is left to try
+	}
+	switch err {
+	case errBound:
+		return errSessionLost
+	case balancer.ErrNoCapacity:
+		return errNoCapacity
+	case balancer.ErrChecking:
+		return errQueueTimeout
+	case balancer.ErrFull:
+		return errFull
+	case balancer.ErrQueueFull:
+		return errQueueFull
+	}
+	return errNoBackendUp
 }
 
 // connect gives the exchange a connection to the backend of its lease.

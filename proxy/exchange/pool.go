@@ -26,6 +26,7 @@ type Pool struct {
 // whole.
 type settings struct {
 	timeouts  config.BackendTimeouts
+	places    int // in the queue
 	maxHead   int
 	attempts  int // tries after the first
 	onConnect bool
@@ -89,12 +90,16 @@ func mustSticky(c *config.Pool, old *sticky) *sticky {
 }
 
 // Close closes the idle connections of a pool that has been removed. Exchanges that still use it
-// close theirs at their end.
-func (p *Pool) Close() {
+// close theirs at their end, or when Drain ends them, which is called until Ended says so.
+func (p *Pool) Close(now time.Time) {
+	p.Balancer.Close(now)
 	for _, m := range p.Balancer.Snapshot().Members() {
 		m.Backend.Peer().Retire()
 	}
 }
+
+// Ended reports whether nothing is left of a pool that was closed.
+func (p *Pool) Ended(now time.Time) bool { return p.Balancer.Ended(now) }
 
 // Sweep closes connections that have been idle for longer than the pool keeps them, and those to
 // backends that are not up and ready. It is called about once a second.
@@ -120,6 +125,7 @@ var (
 func newSettings(c *config.Pool, tlsConfig *tls.Config) *settings {
 	s := &settings{
 		timeouts:  c.Timeouts,
+		places:    c.Queue,
 		transport: &transport{c.Protocol, tlsConfig},
 		maxHead:   c.Limits.MaxResponseHeader,
 		attempts:  c.Retries.Attempts,
@@ -142,5 +148,6 @@ func newSettings(c *config.Pool, tlsConfig *tls.Config) *settings {
 
 // attach makes the data plane's side of a backend that enters the pool.
 func (p *Pool) attach(b *balancer.Backend) balancer.Peer {
-	return &peer{pool: p, backend: b, stats: p.engine.Telemetry.Backend(p.stats.Name(), b.Name())}
+	return &peer{pool: p, backend: b, stats: p.engine.Telemetry.Backend(p.stats.Name(), b.Name()),
+		conns: map[*backendConn]struct{}{}}
 }

@@ -160,6 +160,8 @@ func (c *client) responseFailed(err error) {
 		c.lost(c.whoLeft())
 	case err == wire.ErrTimeout:
 		c.fail(errBackendTimeout)
+	case x.backend.cut.Load(): // err may be of the other direction
+		c.fail(errDrained)
 	default:
 		c.fail(errBackendReset)
 	}
@@ -300,6 +302,8 @@ func (c *client) brokenBy(err error) *failure {
 	switch {
 	case c.gone.Load():
 		return c.whoLeft()
+	case c.work.x.backend.cut.Load():
+		return lostDrained
 	case err == wire.ErrTimeout:
 		return lostBackendSlow
 	}

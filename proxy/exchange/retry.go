@@ -33,6 +33,9 @@ func (c *client) retryAfter(err error) bool {
 	if err == wire.ErrTimeout || err == wire.ErrStalled {
 		return c.retryElsewhere(x.settings.onTimeout, errBackendTimeout, telemetry.RetryTimeout)
 	}
+	if err == errCut {
+		return c.retryElsewhere(x.settings.onReset, errDrained, telemetry.RetryReset)
+	}
 	if stale && c.repeatable() && !x.fresh {
 		// The backend closed an idle connection, as it may at any time: that says nothing about it,
 		// so the request goes to it again, once, on a new connection.

@@ -139,7 +139,7 @@ func (t *tunnel) down() {
 	w := t.c.work
 	for {
 		n, err := t.await(&t.backend.stream, w.back.B)
-		if err == io.EOF && !t.c.gone.Load() && t.halve(&t.c.stream) {
+		if err == io.EOF && !t.c.gone.Load() && !t.backend.cut.Load() && t.halve(&t.c.stream) {
 			return
 		}
 		if err != nil {
@@ -201,6 +201,8 @@ func (t *tunnel) fail(err error, f *failure) {
 	switch {
 	case t.c.gone.Load():
 		f = t.c.whoLeft()
+	case t.backend.cut.Load():
+		f = lostDrained
 	case errors.Is(err, wire.ErrTimeout):
 		f = lostTunnelIdle
 	}
