@@ -65,6 +65,8 @@ func newPool(name string, weights ...int) Pool {
 			Address: netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, 0, byte(11 + i)}), 8080),
 			Weight:  w,
 			State:   config.Ready,
+
+			MaxConnections: 7 * i,
 		})
 	}
 	return Pool{Pool: balancer.NewPool(c, balancer.Options{}, born), Protocol: "http", Required: true}

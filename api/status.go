@@ -50,6 +50,7 @@ func (s *Server) poolStatus(p Pool) PoolStatus {
 		Algorithm: string(snapshot.Algorithm()),
 		Required:  p.Required,
 		Tier:      snapshot.Tier().String(),
+		Queued:    p.Queued(),
 		Backends:  make([]BackendStatus, 0, len(members)),
 	}
 	for _, m := range members {
@@ -76,6 +77,7 @@ func (s *Server) backendStatus(pool string, m balancer.Member) BackendStatus {
 		EffectiveWeight: m.Effective,
 		SlowStartRatio:  m.Ramp,
 		Active:          b.Active(),
+		MaxConnections:  m.Limit,
 		Picks:           b.Picks(),
 	}
 	check, checked := s.options.Checks.Status(healthcheck.Key{Pool: pool, Backend: b.Name()})

@@ -39,6 +39,11 @@ func TestStatusDocument(t *testing.T) {
 	running, checks := healthy()
 	p := newPool("web", 3, 1, 1, 0)
 	report(p, true, false)
+	place, ok := p.Queue(1)
+	if !ok {
+		t.Fatal("no place in the queue")
+	}
+	defer place.Leave(false)
 	drain := config.Drain
 	if err := p.SetAdmin("b3", balancer.Override{State: &drain}, born.Add(2*time.Second)); err != nil {
 		t.Fatal(err)

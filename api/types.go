@@ -40,8 +40,9 @@ type PoolStatus struct {
 	Protocol  string          `json:"protocol"`
 	Algorithm string          `json:"algorithm"`
 	Required  bool            `json:"required"`
-	Tier      string          `json:"tier"` // which backends serve: primary backup draining fail_open none
-	Up        int             `json:"up"`   // backends that are up, whatever their weight and state
+	Tier      string          `json:"tier"`   // which backends serve: primary backup draining fail_open none
+	Up        int             `json:"up"`     // backends that are up, whatever their weight and state
+	Queued    int64           `json:"queued"` // who waits because every backend has its maximum
 	Backends  []BackendStatus `json:"backends"`
 }
 
@@ -60,6 +61,7 @@ type BackendStatus struct {
 	EffectiveWeight float64      `json:"effective_weight"`
 	SlowStartRatio  float64      `json:"slow_start_ratio"` // 1: not ramping
 	Active          int64        `json:"active"`           // flows at this moment
+	MaxConnections  int          `json:"max_connections"`  // the most of them; 0: no limit
 	Picks           uint64       `json:"picks"`            // flows since it joined
 	Check           *CheckStatus `json:"check,omitempty"`  // absent: no health check
 }

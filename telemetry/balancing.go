@@ -12,6 +12,7 @@ import (
 func (s *sink) balancing(r *Registry, p *balancer.Pool) {
 	snapshot := p.Snapshot()
 	s.sendBool(poolFailOpen, snapshot.Tier() == balancer.TierFailOpen, p.Name())
+	s.send(poolQueueLength, float64(p.Queued()), p.Name())
 	if !s.wants(backendUp, p.Name()) {
 		return
 	}

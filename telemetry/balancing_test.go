@@ -115,6 +115,19 @@ func TestBackendGauges(t *testing.T) {
 		"backend_draining{b2} 0", "backend_up{b1} 1")
 }
 
+func TestQueueLengthGauge(t *testing.T) {
+	p := testPool(t, testConfig())
+	r := New(Options{Pools: func() []*balancer.Pool { return []*balancer.Pool{p} }})
+	wantSeries(t, r, "pool_queue_length 0")
+	place, ok := p.Queue(1)
+	if !ok {
+		t.Fatal("no place")
+	}
+	wantSeries(t, r, "pool_queue_length 1")
+	place.Leave(false)
+	wantSeries(t, r, "pool_queue_length 0")
+}
+
 func TestFailOpenGauge(t *testing.T) {
 	c := testConfig()
 	c.MinHealthy = 1

@@ -78,6 +78,7 @@ const (
 	rebalancedFlows
 	sessionsTotal
 	poolFailOpen
+	poolQueueLength
 	healthDuration
 	backendUp
 	backendDraining
@@ -168,6 +169,8 @@ var series = [seriesCount]Series{
 		"Requests to a pool with session persistence by what became of their session: hit, new or lost."},
 	poolFailOpen: {"weir_pool_fail_open", Gauge, PoolLevel, onPool,
 		"Whether the pool has too few usable backends and uses all of them whatever their health (1)."},
+	poolQueueLength: {"weir_pool_queue_length", Gauge, PoolLevel, onPool,
+		"Requests or connections that wait because every backend of the pool has its max_connections."},
 	healthDuration: {"weir_health_check_duration_seconds", Histogram, PoolLevel, onPool,
 		"Duration of health checks, failed ones included."},
 
