@@ -67,13 +67,15 @@ func timeoutBounds(f features) []bound {
 	grace.zero = "not at all"
 	preStop := t("pre_stop", "", "0s", "Between \"not ready\" and the end of accepting.")
 	preStop.zero = "none"
+	drain := with(f.capacity, t("drain", "", "5m", "What is left on a backend this long after it began to drain, or was removed, is cut. A pool has it as `drain_timeout`."))
+	drain.zero = "never"
 	return []bound{
 		only([]string{"https", "tls", "tcp"}, with(f.tlsListeners, t("client_tls", "listeners", "5s", "TLS handshake with a client; on tcp listeners that look at it, the wait for its first message."))),
 		only(http, t("client_header", "listeners", "10s", "Whole request head; 408.")),
 		only(http, t("client_body_idle", "listeners", "30s", "Between two parts of a request body; 408.")),
 		only(http, t("client_idle", "listeners", "75s", "Between two requests on a connection.")),
 		only(http, t("client_write_idle", "listeners", "60s", "Without progress while a response is sent.")),
-		only(streams, t("queue", "pools", "5s", "Waiting for the first verdict on a backend, while all of the pool are still being checked; 503. Without one that is up, the 503 comes at once.")),
+		only(streams, t("queue", "pools", "5s", "Waiting for the first verdict on a backend, while all of the pool, or that of the session, are still being checked, and in the `queue` while all have their `max_connections`; 503. Without one that is up, the 503 comes at once.")),
 		only(streams, t("connect", "pools", "5s", "TCP connection to a backend; 503, 504 when no other is left.")),
 		only([]string{"http", "https", "tls"}, t("backend_tls", "pools", "5s", "TLS handshake with a backend.")),
 		only(http, t("backend_response", "pools", "60s", "From the end of the request to the first byte of the response; 504.")),
@@ -83,7 +85,7 @@ func timeoutBounds(f features) []bound {
 		only(streams, with(f.upgrade, t("half_close", "pools", "30s", "After one side of a connection has ended."))),
 		only([]string{"tcp", "tls"}, with(f.layer4, t("tcp_idle", "listeners", "350s", "Without data in either direction of a TCP connection."))),
 		only([]string{"udp"}, with(f.layer4, t("udp_idle", "listeners", "60s", "Without a datagram in either direction of a UDP session."))),
-		with(f.capacity, t("drain", "", "5m", "What is left on a backend this long after it began to drain, or was removed, is cut. A pool has it as `drain_timeout`.")),
+		drain,
 		grace,
 		preStop,
 	}

@@ -192,7 +192,7 @@ type Pool struct {
 	Queue      int // how many may wait while every backend has its MaxConnections; 0: none
 	SendProxy  ProxyVersion
 	Rebalance  Rebalance // of pools without HTTP
-	// DrainTimeout ends what is left on a backend that drains or was removed; 0: at once.
+	// DrainTimeout ends what is left on a backend that drains or was removed; 0: never.
 	DrainTimeout time.Duration
 	// Persistence keeps clients on their backends; nil: it does not.
 	Persistence *Persistence
@@ -244,7 +244,7 @@ type BackendTLS struct {
 
 // BackendTimeouts bound the backend side of a pool. 0 means no bound.
 type BackendTimeouts struct {
-	Queue     time.Duration // waiting for a usable backend; 503
+	Queue     time.Duration // waiting for a first verdict, or for room on a backend; 503
 	Connect   time.Duration // TCP connect; 503, 504
 	TLS       time.Duration // TLS handshake; 502, 504
 	Response  time.Duration // from the end of the request to the first byte of the response; 504
