@@ -18,7 +18,8 @@ func newStatus() *cobra.Command {
 		Use:   "status",
 		Short: "Show listeners, pools and backends of a running weir, with the reason for each state",
 		Long: `Show listeners, pools and backends of a running weir, with the reason for each state.
-WEIGHT shows effective/configured while they differ; STATE ends in * when an operator's override is in force.
+WEIGHT shows effective/configured while they differ; STATE ends in * when an operator's override is in force;
+ACTIVE shows the limit of a backend that has one, and QUEUED who waits because all have reached theirs.
 The forms json and yaml are the document of GET /v1/status.`,
 		Args: noArgs,
 	}
@@ -61,7 +62,7 @@ func writeStatus(w io.Writer, status api.Status, now time.Time) error {
 	if _, err := fmt.Fprintln(w); err != nil {
 		return err
 	}
-	if err := writeTable(w, []string{"POOL", "PROTOCOL", "ALGORITHM", "UP", "SERVED BY"}, poolRows(status)); err != nil {
+	if err := writeTable(w, []string{"POOL", "PROTOCOL", "ALGORITHM", "UP", "QUEUED", "SERVED BY"}, poolRows(status)); err != nil {
 		return err
 	}
 	if _, err := fmt.Fprintln(w); err != nil {
@@ -82,7 +83,8 @@ func listenerRows(status api.Status) (rows [][]string) {
 
 func poolRows(status api.Status) (rows [][]string) {
 	for _, p := range status.Pools {
-		rows = append(rows, []string{p.Name, p.Protocol, p.Algorithm, fmt.Sprintf("%d/%d", p.Up, len(p.Backends)), p.Tier})
+		rows = append(rows, []string{p.Name, p.Protocol, p.Algorithm, fmt.Sprintf("%d/%d", p.Up, len(p.Backends)),
+			strconv.FormatInt(p.Queued, 10), p.Tier})
 	}
 	return rows
 }
@@ -91,10 +93,18 @@ func backendRows(status api.Status, now time.Time) (rows [][]string) {
 	for _, p := range status.Pools {
 		for _, b := range p.Backends {
 			rows = append(rows, []string{p.Name + "/" + b.Name, b.Address, b.Health, age(now.Sub(b.Since)), stateCell(b),
-				weightCell(b), strconv.FormatInt(b.Active, 10), strconv.FormatUint(b.Picks, 10), b.Reason})
+				weightCell(b), activeCell(b), strconv.FormatUint(b.Picks, 10), b.Reason})
 		}
 	}
 	return rows
+}
+
+// activeCell is what a backend is busy with, and the most that it may be.
+func activeCell(b api.BackendStatus) string {
+	if b.MaxConnections == 0 {
+		return strconv.FormatInt(b.Active, 10)
+	}
+	return fmt.Sprintf("%d/%d", b.Active, b.MaxConnections)
 }
 
 // stateCell is what the operator wants of a backend.
