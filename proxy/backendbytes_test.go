@@ -262,6 +262,7 @@ var backendBytes = []struct {
 	{"bare CR", resOK + "X: y\rSet-Cookie: z\r\nContent-Length: 5\r\n\r\nhello", 502},
 	{"NUL", resOK + "X: y\x00\r\nContent-Length: 5\r\n\r\nhello", 502},
 	{"hop by hop", resOK + "Connection: X-A, close\r\nX-A: 1\r\nKeep-Alive: 5\r\nContent-Length: 5\r\n\r\nhello", 200},
+	{"hop by hop of requests", resOK + "Te:\r\nUpgrade: x\r\nProxy-Connection: y\r\nProxy-Authorization: z\r\nContent-Length: 5\r\n\r\nhello", 200},
 	{"HTTP/2", "HTTP/2.0 200 OK\r\nContent-Length: 5\r\n\r\nhello", 502},
 	{"status 600", "HTTP/1.1 600 OK\r\nContent-Length: 5\r\n\r\nhello", 502},
 	{"status of two digits", "HTTP/1.1 20 OK\r\nContent-Length: 5\r\n\r\nhello", 502},

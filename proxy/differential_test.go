@@ -285,7 +285,8 @@ func (t *trial) kept(got *modelRequest, responses []*modelResponse) string {
 func (m *modelResponse) mayDrop(line string) bool {
 	name, _, _ := strings.Cut(strings.ToLower(line), ":")
 	switch name {
-	case "connection", "keep-alive", "proxy-authenticate", "transfer-encoding":
+	case "connection", "keep-alive", "proxy-connection", "proxy-authenticate", "proxy-authorization", "te",
+		"transfer-encoding", "upgrade":
 		return true
 	}
 	return m.lists("connection", name)
