@@ -23,6 +23,7 @@ type prepared struct {
 	// identities are the certificates of https listeners.
 	identities map[string]*certs.Identity
 	pages      map[string]exchange.Pages // of all listeners
+	datagrams  *udpSeating
 }
 
 // Apply puts another configuration in force and says what changed. On an error nothing has changed.
@@ -42,6 +43,17 @@ func (s *Server) prepare(c *config.Config) (*prepared, error) {
 		tls: map[string]*tls.Config{}, identities: map[string]*certs.Identity{}, pages: map[string]exchange.Pages{},
 	}
 	var errs []error
+	datagrams, err := s.datagrams.prepare(c)
+	errs = append(errs, err)
+	p.datagrams = datagrams
+	for _, name := range slices.Sorted(maps.Keys(c.Pools)) {
+		if pool := c.Pools[name]; pool.Health != nil {
+			if err := healthcheck.Validate(pool.Health); err != nil {
+				errs = append(errs, fmt.Errorf("pools.%s.health_check: %w", name, err))
+			}
+		}
+	}
+	c = withoutDatagrams(c)
 	seats, err := s.seat(c)
 	if err != nil {
 		errs = append(errs, err)
@@ -58,11 +70,6 @@ func (s *Server) prepare(c *config.Config) (*prepared, error) {
 		if err := exchange.CheckPersistence(pool); err != nil {
 			errs = append(errs, err)
 		}
-		if pool.Health != nil {
-			if err := healthcheck.Validate(pool.Health); err != nil {
-				errs = append(errs, fmt.Errorf("pools.%s.health_check: %w", name, err))
-			}
-		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Listeners)) {
 		l, old := c.Listeners[name], seats.former[name]
@@ -76,7 +83,7 @@ func (s *Server) prepare(c *config.Config) (*prepared, error) {
 		p.pages[name] = pages
 	}
 	if err := errors.Join(errs...); err != nil {
-		return nil, errors.Join(err, seats.abandon())
+		return nil, errors.Join(err, seats.abandon(), datagrams.abandon())
 	}
 	return p, nil
 }
@@ -98,15 +105,17 @@ func (s *Server) identify(p *prepared, l *config.Listener, old *listener) error 
 // commit swaps. It cannot fail.
 func (s *Server) commit(c *config.Config, p *prepared) Change {
 	now := time.Now()
-	old := *s.pools.Load()
+	old, rest := *s.pools.Load(), withoutDatagrams(c)
 	s.mu.Lock()
-	change := s.commitPools(c, p, now)
+	change := s.commitPools(rest, p, now)
+	leavingDatagrams := s.datagrams.commit(c, s.config, p.datagrams, &change, now)
 	s.config, s.tls = c, p.tls
-	leaving, closed := s.commitListeners(c, p, &change)
+	leaving, closed := s.commitListeners(rest, p, &change)
 	s.mu.Unlock()
+	leavingDatagrams()
 	s.monitor.Apply(targets(c))
 	for name, pool := range old {
-		if c.Pools[name] == nil {
+		if rest.Pools[name] == nil {
 			pool.Close(now)
 			s.steward.follow(pool)
 		}

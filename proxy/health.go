@@ -8,7 +8,6 @@ import (
 	"weir/balancer"
 	"weir/config"
 	"weir/healthcheck"
-	"weir/proxy/exchange"
 )
 
 // targets lists what a configuration wants probed.
@@ -30,7 +29,7 @@ func targets(c *config.Config) []healthcheck.Target {
 // observe takes the result of a probe: it is counted, logged and, if it changed the verdict,
 // reported to the balancer.
 func (s *Server) observe(r healthcheck.Result) {
-	pool := (*s.pools.Load())[r.Key.Pool]
+	pool := s.balancer(r.Key.Pool)
 	if pool == nil {
 		return // it was removed while the probe was under way
 	}
@@ -43,14 +42,36 @@ func (s *Server) observe(r healthcheck.Result) {
 	if !r.Changed {
 		return
 	}
-	if b := find(pool, r); b != nil && pool.Balancer.Report(b, r.State == healthcheck.Up, time.Now()) {
+	if b := find(pool, r); b != nil && pool.Report(b, r.State == healthcheck.Up, time.Now()) {
 		s.steward.wake()
 	}
 }
 
+// balancer returns the pool in service of that name, nil if there is none.
+func (s *Server) balancer(name string) *balancer.Pool {
+	if p := (*s.pools.Load())[name]; p != nil {
+		return p.Balancer
+	}
+	if p := (*s.datagrams.pools.Load())[name]; p != nil {
+		return p.Balancer
+	}
+	return nil
+}
+
+// balancers lists the pools in service.
+func (s *Server) balancers() (list []*balancer.Pool) {
+	for _, p := range *s.pools.Load() {
+		list = append(list, p.Balancer)
+	}
+	for _, p := range *s.datagrams.pools.Load() {
+		list = append(list, p.Balancer)
+	}
+	return list
+}
+
 // find returns the backend that a result is about: one of that name and address.
-func find(pool *exchange.Pool, r healthcheck.Result) *balancer.Backend {
-	for _, m := range pool.Balancer.Snapshot().Members() {
+func find(pool *balancer.Pool, r healthcheck.Result) *balancer.Backend {
+	for _, m := range pool.Snapshot().Members() {
 		if m.Backend.Name() == r.Key.Backend && m.Backend.Address() == r.Backend {
 			return m.Backend
 		}

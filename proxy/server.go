@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -33,11 +34,12 @@ type Options struct {
 
 // Server is a running data plane.
 type Server struct {
-	log     *zap.Logger
-	stats   *telemetry.Registry
-	engine  *exchange.Engine
-	monitor *healthcheck.Monitor
-	steward *steward
+	log       *zap.Logger
+	stats     *telemetry.Registry
+	engine    *exchange.Engine
+	datagrams *datagrams // udp listeners and their pools
+	monitor   *healthcheck.Monitor
+	steward   *steward
 
 	// mu guards the configuration in force against its readers; changes are the caller's to
 	// serialise.
@@ -79,6 +81,7 @@ func New(o Options) (*Server, error) {
 	if o.AccessLog != nil {
 		s.engine.AccessLog.Store(o.AccessLog)
 	}
+	s.datagrams = newDatagrams(o, limit, s.engine.Descriptors, s.connectFailed)
 	s.pools.Store(&map[string]*exchange.Pool{})
 	s.monitor = healthcheck.New(healthcheck.Options{Observe: s.observe})
 	s.steward = newSteward(s)
@@ -107,10 +110,17 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	for _, l := range all {
 		l.clients.Drain()
 	}
+	udp := s.udpListeners()
+	for _, l := range udp {
+		l.clients.Drain()
+	}
 	drained := make(chan struct{})
 	go func() {
 		defer close(drained)
 		for _, l := range all {
+			l.clients.Wait()
+		}
+		for _, l := range udp {
 			l.clients.Wait()
 		}
 		s.retiring.Wait()
@@ -123,8 +133,12 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		for _, l := range all {
 			l.clients.Stop()
 		}
+		for _, l := range udp {
+			l.clients.Stop()
+		}
 		<-drained
 	}
+	s.stopDatagrams()
 	s.end()
 	return err
 }
@@ -143,6 +157,7 @@ func (s *Server) end() {
 	for _, p := range *s.pools.Load() {
 		p.Close(time.Now())
 	}
+	s.datagrams.end(time.Now())
 	if err := s.engine.Watcher.Close(); err != nil {
 		s.log.Error("closing the watcher of client sockets", zap.Error(err))
 	}
@@ -161,19 +176,23 @@ type PoolState struct {
 func (s *Server) Pools() []PoolState {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	pools := *s.pools.Load()
 	var list []PoolState
-	for _, name := range slices.Sorted(maps.Keys(pools)) {
-		list = append(list, PoolState{pools[name].Balancer, s.config.Pools[name]})
+	for _, name := range slices.Sorted(maps.Keys(s.config.Pools)) {
+		if b := s.balancer(name); b != nil { // else Start has not come that far
+			list = append(list, PoolState{b, s.config.Pools[name]})
+		}
 	}
 	return list
 }
 
-// Connections is the number of client connections at this moment, those of listeners that were removed
+// Connections is the number of client connections and UDP sessions at this moment, those of listeners that were removed
 // included.
 func (s *Server) Connections() int {
 	n := 0
 	for _, l := range s.everyListener() {
+		n += l.clients.Count()
+	}
+	for _, l := range s.udpListeners() {
 		n += l.clients.Count()
 	}
 	return n
@@ -183,7 +202,7 @@ func (s *Server) Connections() int {
 type ListenerState struct {
 	Config      *config.Listener
 	Addresses   []string // as bound
-	Connections int      // of clients, at this moment
+	Connections int      // of clients, at this moment; of a udp listener, sessions
 }
 
 // Listeners lists the listeners in service, in order of name.
@@ -191,10 +210,13 @@ func (s *Server) Listeners() []ListenerState {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	var list []ListenerState
-	for _, name := range slices.Sorted(maps.Keys(s.listeners)) {
-		l := s.listeners[name]
+	for _, l := range s.listeners {
 		list = append(list, ListenerState{l.config, l.addresses(), l.clients.Count()})
 	}
+	for _, l := range s.datagrams.listeners {
+		list = append(list, ListenerState{l.config, l.addresses(), l.clients.Count()})
+	}
+	slices.SortFunc(list, func(a, b ListenerState) int { return strings.Compare(a.Config.Name, b.Config.Name) })
 	return list
 }
 

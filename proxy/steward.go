@@ -67,6 +67,7 @@ func (w *steward) run() {
 		if now.Sub(swept) >= stewardRound {
 			swept = now
 			w.sweep()
+			w.server.sweepDatagrams(now)
 		}
 		if now.Sub(refreshed) >= refreshRound {
 			refreshed = now
@@ -80,8 +81,8 @@ func (w *steward) run() {
 // ramp advances the slow starts and returns how long until the next step.
 func (w *steward) ramp(now time.Time) time.Duration {
 	wait := stewardRound
-	for _, p := range *w.server.pools.Load() {
-		if next := p.Balancer.Ramp(now); !next.IsZero() {
+	for _, p := range w.server.balancers() {
+		if next := p.Ramp(now); !next.IsZero() {
 			wait = min(wait, max(next.Sub(now), time.Millisecond))
 		}
 	}
