@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"net/textproto"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -160,6 +162,7 @@ func TestTunnelTimeouts(t *testing.T) {
 func TestTunnelIsNotForEverything(t *testing.T) {
 	tests := []struct{ name, request string }{
 		{"h2c", "GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n"},
+		{"h2c in a version", "GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket, H2C/1\r\n\r\n"},
 		{"with a body", "POST / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nContent-Length: 2\r\n\r\nhi"},
 		{"HTTP/1.0", "GET / HTTP/1.0\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"},
 		{"not named by Connection", "GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n\r\n"},
@@ -227,5 +230,45 @@ func (c *client) wantCut() {
 	c.t.Helper()
 	if rest, err := io.ReadAll(c.r); !errors.Is(err, syscall.ECONNRESET) || len(rest) != 0 {
 		c.t.Fatalf("got %q %v, want a reset", rest, err)
+	}
+}
+
+// A 426 says which protocol the backend insists on; without it the client could not do as it is told.
+func TestUpgradeRequiredNamesTheProtocol(t *testing.T) {
+	o := newOrigin(t, each(func(head, _ string) string {
+		status := head[len("GET /"):len("GET /426")]
+		return "HTTP/1.1 " + status + " Status\r\nConnection: upgrade, X-Hop\r\nX-Hop: 1\r\nUpgrade: websocket\r\nUpgrade: IRC/6.9\r\nContent-Length: 0\r\n\r\n"
+	}))
+	r := start(t, site("", "", o.Addr()))
+	tests := []struct {
+		name, path, fields  string
+		upgrade, connection []string
+	}{
+		{"426", "/426", "", []string{"websocket", "IRC/6.9"}, []string{"Upgrade"}},
+		{"at the end of the connection", "/426", "Connection: close\r\n", []string{"websocket", "IRC/6.9"}, []string{"Upgrade", "close"}},
+		{"another status", "/400", "", nil, nil},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			c := r.dial()
+			c.send("GET " + tt.path + " HTTP/1.1\r\nHost: h\r\n" + tt.fields + "\r\n")
+			head := textproto.NewReader(c.r) // net/http would not show Connection
+			if _, err := head.ReadLine(); err != nil {
+				t.Fatal(err)
+			}
+			fields, err := head.ReadMIMEHeader()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := fields.Values("Upgrade"); !slices.Equal(got, tt.upgrade) {
+				t.Errorf("Upgrade is %q, want %q", got, tt.upgrade)
+			}
+			if got := fields.Values("Connection"); !slices.Equal(got, tt.connection) {
+				t.Errorf("Connection is %q, want %q", got, tt.connection)
+			}
+			if got := fields.Get("X-Hop"); got != "" {
+				t.Errorf("X-Hop: %s was forwarded", got)
+			}
+		})
 	}
 }

@@ -202,10 +202,16 @@ func frame(h *message.Head, head bool) framing {
 func (c *client) buildResponse(chunked, old bool) {
 	w := c.work
 	w.res.StripHopByHop()
-	if w.res.Status == 204 {
+	switch w.res.Status {
+	case 204:
 		w.res.DropAll(message.ContentLength) // RFC 9110, section 8.6
+	case 426:
+		keepUpgrade(&w.res)
 	}
 	c.appendResponse(chunked)
+	if w.res.Status == 426 && w.res.Has(message.Upgrade) {
+		w.out = append(w.out, "Connection: Upgrade\r\n"...)
+	}
 	switch {
 	case w.x.close:
 		w.out = append(w.out, "Connection: close\r\n"...)

@@ -36,13 +36,23 @@ func wantsUpgrade(req *message.Head) bool {
 	if !req.Upgrade || req.Minor == 0 || req.Chunked || req.ContentLength > 0 {
 		return false
 	}
-	return !message.HasToken(req.Get(message.Upgrade), "h2c")
+	return !message.HasProtocol(req.Get(message.Upgrade), "h2c")
 }
 
 // appendUpgrade writes the fields that ask for, or agree to, a change of protocol.
 func appendUpgrade(dst, protocol []byte) []byte {
 	dst = append(dst, "Connection: Upgrade\r\n"...)
 	return http1.AppendField(dst, "Upgrade", protocol)
+}
+
+// keepUpgrade keeps what a 426 demands: the protocols are the whole of its message (RFC 9110, section
+// 15.5.22).
+func keepUpgrade(res *message.Head) {
+	for i := range res.Fields {
+		if f := &res.Fields[i]; f.Name == message.Upgrade {
+			f.Drop = false
+		}
+	}
 }
 
 // switchProtocols forwards a 101, of which n bytes are in work.back, and what came behind it. The

@@ -178,6 +178,19 @@ func HasToken(list []byte, lower string) bool {
 	return false
 }
 
+// HasProtocol reports whether an Upgrade list has a protocol of that name, given in lower case, in
+// whatever version (RFC 9110, section 7.8: protocol-name ["/" protocol-version]).
+func HasProtocol(list []byte, lower string) bool {
+	for token := range tokens(list) {
+		if name, _, _ := bytes.Cut(token, slash); Equal(trim(name), lower) {
+			return true
+		}
+	}
+	return false
+}
+
+var slash = []byte{'/'}
+
 func trim(b []byte) []byte {
 	for len(b) > 0 && (b[0] == ' ' || b[0] == '\t') {
 		b = b[1:]

@@ -140,6 +140,28 @@ func TestInterpret(t *testing.T) {
 	}
 }
 
+func TestHasProtocol(t *testing.T) {
+	tests := []struct {
+		list string
+		want bool
+	}{
+		{"h2c", true},
+		{"H2C", true},
+		{"websocket, h2c/1", true},
+		{"h2c /1,", true},
+		{"h2c/", true},
+		{"h2", false},
+		{"h2cc", false},
+		{"websocket/h2c", false},
+		{"", false},
+	}
+	for _, tt := range tests {
+		if got := HasProtocol([]byte(tt.list), "h2c"); got != tt.want {
+			t.Errorf("%q: got %v, want %v", tt.list, got, tt.want)
+		}
+	}
+}
+
 func TestGetAndLookup(t *testing.T) {
 	h := headOf("A: 1", "Host: \t a b \t", "a: 2", "Empty:")
 	if got := string(h.Get(Host)); got != "a b" {
