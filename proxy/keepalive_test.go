@@ -187,3 +187,22 @@ func TestEmptyLineBehindBodyIsNoRequest(t *testing.T) {
 	c.get("/", "ok")
 	r.wantOutcomes("ok 2")
 }
+
+// TestUnreadRequestsDoNotResetTheLastResponse sends more while the last response is on its way: it
+// lies unread in the kernel when the connection ends, and must not turn its end into a reset.
+func TestUnreadRequestsDoNotResetTheLastResponse(t *testing.T) {
+	release := make(chan struct{})
+	o := newOrigin(t, each(func(string, string) string {
+		<-release
+		return ok200
+	}))
+	r := start(t, site("", "", o.Addr()))
+	c := r.dial()
+	c.send("GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
+	lbtest.Eventually(t, patience, func() bool { return r.leases() == 1 })
+	c.send(strings.Repeat("GET /more HTTP/1.1\r\nHost: h\r\n\r\n", 1000))
+	close(release)
+	c.want("GET", 200, "ok")
+	c.wantEnd()
+	r.wantOutcomes("ok 1")
+}

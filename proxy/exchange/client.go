@@ -81,6 +81,7 @@ type client struct {
 	verdict   verdict
 	ending    ending
 	closing   bool
+	parting   bool // the last response has said that the connection ends
 	served    int
 	idleSince int64
 	headSince int64 // when the incomplete head began; 0: there is none
@@ -184,8 +185,8 @@ func (c *client) panicked(r any) {
 
 // finish closes the socket and returns the memory.
 func (c *client) finish() {
-	if w := c.work; c.ending == endClose && w != nil && w.start < w.end {
-		c.ending = endLinger // it has sent more than was served
+	if c.ending == endClose && c.unserved() {
+		c.ending = endLinger
 	}
 	switch c.ending {
 	case endLinger:
@@ -203,6 +204,13 @@ func (c *client) finish() {
 		c.putWork()
 	}
 	c.stats.ConnectionClosed(c.shard)
+}
+
+// unserved reports whether the client has sent more than was served, so that closing would reset the
+// connection, and that may overtake the last response.
+func (c *client) unserved() bool {
+	w := c.work
+	return w != nil && w.start < w.end || c.parting && !c.conn.Alive()
 }
 
 // readable is called by the poller's wait when the socket may have bytes. It serves every request

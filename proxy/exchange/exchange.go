@@ -239,7 +239,7 @@ func (c *client) done() {
 	}
 	c.idleSince = now
 	if x.close {
-		c.closing, c.verdict = true, verdictClose
+		c.closing, c.verdict, c.parting = true, verdictClose, true
 	}
 }
 
