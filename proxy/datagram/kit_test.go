@@ -1,6 +1,7 @@
 package datagram
 
 import (
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"net"
@@ -385,3 +386,39 @@ func (c *client) silent() {
 
 // expireAll lets the rig's clock run on by d.
 func (r *rig) expireAfter(d time.Duration) { r.clients.Sweep(wire.Now() + int64(d)) }
+
+// pairOrigin is a backend that notes which client each of its sources has been.
+type pairOrigin struct {
+	pairs *pairs
+	conn  *net.UDPConn
+	addr  netip.AddrPort
+	done  chan struct{}
+}
+
+func (o *pairOrigin) start(t testing.TB, address string) {
+	t.Helper()
+	a, err := net.ResolveUDPAddr("udp", address)
+	must(t, err)
+	o.conn, err = net.ListenUDP("udp4", a)
+	must(t, err)
+	must(t, o.conn.SetReadBuffer(4<<20))
+	o.addr, o.done = o.conn.LocalAddr().(*net.UDPAddr).AddrPort(), make(chan struct{})
+	go o.run()
+	t.Cleanup(func() {
+		o.conn.Close()
+		<-o.done
+	})
+}
+
+func (o *pairOrigin) run() {
+	defer close(o.done)
+	b := make([]byte, 100)
+	for {
+		n, from, err := o.conn.ReadFromUDPAddrPort(b)
+		if err != nil {
+			return
+		}
+		o.pairs.note(o.addr, from, binary.BigEndian.Uint32(b))
+		_, _ = o.conn.WriteToUDPAddrPort(b[:n], from)
+	}
+}
