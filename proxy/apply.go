@@ -14,15 +14,16 @@ import (
 	"weir/healthcheck"
 	"weir/proxy/certs"
 	"weir/proxy/exchange"
+	"weir/proxy/stream"
 )
 
 // prepared is what a configuration needs and could be got.
 type prepared struct {
 	seats *seating
-	tls   map[string]*tls.Config // of https pools
-	// identities are the certificates of https listeners.
+	tls   map[string]*tls.Config // of https and tls pools
+	// identities are the certificates of https and tls listeners.
 	identities map[string]*certs.Identity
-	pages      map[string]exchange.Pages // of all listeners
+	pages      map[string]exchange.Pages // of http and https listeners
 	datagrams  *udpSeating
 }
 
@@ -67,15 +68,18 @@ func (s *Server) prepare(c *config.Config) (*prepared, error) {
 			errs = append(errs, err)
 		}
 		p.tls[name] = t
-		if err := exchange.CheckPersistence(pool); err != nil {
-			errs = append(errs, err)
+		if pool.Protocol.HTTP() {
+			errs = append(errs, exchange.CheckPersistence(pool))
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Listeners)) {
 		l, old := c.Listeners[name], seats.former[name]
-		if err := errors.Join(s.identify(p, l, old), exchange.CheckAdmission(l)); err != nil {
-			errs = append(errs, err)
+		errs = append(errs, s.identify(p, l, old))
+		if ofStreams(l.Protocol) {
+			errs = append(errs, stream.CheckSite(l))
+			continue
 		}
+		errs = append(errs, exchange.CheckAdmission(l))
 		pages, err := exchange.ReadPages(l)
 		if err != nil {
 			errs = append(errs, err)
@@ -108,6 +112,7 @@ func (s *Server) commit(c *config.Config, p *prepared) Change {
 	old, rest := *s.pools.Load(), withoutDatagrams(c)
 	s.mu.Lock()
 	change := s.commitPools(rest, p, now)
+	s.streams.commitPools(c, s.config, p.tls, &change, now)
 	leavingDatagrams := s.datagrams.commit(c, s.config, p.datagrams, &change, now)
 	s.config, s.tls = c, p.tls
 	leaving, closed := s.commitListeners(rest, p, &change)
@@ -115,7 +120,7 @@ func (s *Server) commit(c *config.Config, p *prepared) Change {
 	leavingDatagrams()
 	s.monitor.Apply(targets(c))
 	for name, pool := range old {
-		if rest.Pools[name] == nil {
+		if (*s.pools.Load())[name] == nil {
 			pool.Close(now)
 			s.steward.follow(pool)
 		}
@@ -139,6 +144,9 @@ func (s *Server) commitPools(c *config.Config, p *prepared, now time.Time) Chang
 	old := *s.pools.Load()
 	pools := make(map[string]*exchange.Pool, len(c.Pools))
 	for name, pc := range c.Pools {
+		if !pc.Protocol.HTTP() {
+			continue
+		}
 		if pool := old[name]; pool != nil {
 			change.pool(pool.Apply(pc, p.tls[name], now))
 			if !samePool(s.config.Pools[name], pc) {
@@ -151,7 +159,7 @@ func (s *Server) commitPools(c *config.Config, p *prepared, now time.Time) Chang
 		change.PoolsAdded++
 	}
 	for name := range old {
-		if c.Pools[name] == nil {
+		if pools[name] == nil {
 			change.PoolsRemoved++
 		}
 	}
@@ -161,7 +169,7 @@ func (s *Server) commitPools(c *config.Config, p *prepared, now time.Time) Chang
 
 // commitListeners makes the listeners those of c. It returns those that have left and the entrances
 // of those that stay which are theirs no more. mu must be held.
-func (s *Server) commitListeners(c *config.Config, p *prepared, change *Change) (leaving []*listener, closed []*exchange.Entrance) {
+func (s *Server) commitListeners(c *config.Config, p *prepared, change *Change) (leaving []*listener, closed []entrance) {
 	before := s.listeners
 	s.listeners = make(map[string]*listener, len(c.Listeners))
 	stays := map[*listener]bool{}
@@ -197,19 +205,43 @@ func (s *Server) commitListeners(c *config.Config, p *prepared, change *Change) 
 // commitListener makes former, or a new listener for nil, what lc says.
 func (s *Server) commitListener(former *listener, lc *config.Listener, p *prepared) *listener {
 	l := former
-	o := exchange.SiteOptions{
-		Config: lc, Pools: *s.pools.Load(), TLS: tlsOf(p.identities[lc.Name]), Pages: p.pages[lc.Name],
-	}
 	if l == nil {
-		l = &listener{clients: s.engine.NewClients(s.engine.NewSite(o))}
+		l = &listener{}
+	}
+	if ofStreams(lc.Protocol) {
+		s.serveStreams(l, lc, tlsOf(p.identities[lc.Name]))
 	} else {
-		o.Previous = l.clients.Site()
-		l.clients.SetSite(s.engine.NewSite(o))
+		s.serveHTTP(l, lc, tlsOf(p.identities[lc.Name]), p.pages[lc.Name])
 	}
 	l.name, l.config, l.identity = lc.Name, lc, p.identities[lc.Name]
 	l.sockets, l.stats = p.seats.sockets[lc.Name], s.stats.Listener(lc.Name)
 	l.showCertificates(l.identity)
 	return l
+}
+
+// serveHTTP gives l the site of lc, and clients if it has none yet.
+func (s *Server) serveHTTP(l *listener, lc *config.Listener, t *tls.Config, pages exchange.Pages) {
+	o := exchange.SiteOptions{Config: lc, Pools: *s.pools.Load(), TLS: t, Pages: pages}
+	if l.http == nil {
+		l.http = s.engine.NewClients(s.engine.NewSite(o))
+		l.clients = l.http
+		return
+	}
+	o.Previous = l.http.Site()
+	l.http.SetSite(s.engine.NewSite(o))
+}
+
+// serveStreams does the same at layer 4.
+func (s *Server) serveStreams(l *listener, lc *config.Listener, t *tls.Config) {
+	e := s.streams.engine
+	o := stream.SiteOptions{Config: lc, Pools: *s.streams.pools.Load(), TLS: t}
+	if l.streams == nil {
+		l.streams = e.NewClients(e.NewSite(o))
+		l.clients = l.streams
+		return
+	}
+	o.Previous = l.streams.Site()
+	l.streams.SetSite(e.NewSite(o))
 }
 
 // retire lets the connections of a listener that is no longer wanted come to an end.

@@ -52,6 +52,9 @@ func (s *Server) balancer(name string) *balancer.Pool {
 	if p := (*s.pools.Load())[name]; p != nil {
 		return p.Balancer
 	}
+	if p := (*s.streams.pools.Load())[name]; p != nil {
+		return p.Balancer
+	}
 	if p := (*s.datagrams.pools.Load())[name]; p != nil {
 		return p.Balancer
 	}
@@ -61,6 +64,9 @@ func (s *Server) balancer(name string) *balancer.Pool {
 // balancers lists the pools in service.
 func (s *Server) balancers() (list []*balancer.Pool) {
 	for _, p := range *s.pools.Load() {
+		list = append(list, p.Balancer)
+	}
+	for _, p := range *s.streams.pools.Load() {
 		list = append(list, p.Balancer)
 	}
 	for _, p := range *s.datagrams.pools.Load() {

@@ -33,14 +33,17 @@ func (s *Server) seat(c *config.Config) (*seating, error) {
 	for _, name := range names {
 		seats.sockets[name] = make([]*socket, len(c.Listeners[name].Addresses))
 		if l := s.listeners[name]; l != nil {
-			seats.former[name] = l
+			if l.akin(c.Listeners[name]) {
+				seats.former[name] = l
+			}
 			seats.keep(c.Listeners[name], func(k *socket) bool { return k.owner == l })
 		}
 	}
 	for _, name := range names { // once everybody has kept what was theirs
 		seats.keep(c.Listeners[name], func(*socket) bool { return true })
 		for _, k := range seats.sockets[name] {
-			if k != nil && seats.former[name] == nil && c.Listeners[k.owner.name] == nil && !seats.inherited(k.owner) {
+			if k != nil && seats.former[name] == nil && c.Listeners[k.owner.name] == nil && !seats.inherited(k.owner) &&
+				k.owner.akin(c.Listeners[name]) {
 				seats.former[name] = k.owner
 			}
 		}

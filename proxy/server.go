@@ -37,6 +37,7 @@ type Server struct {
 	log       *zap.Logger
 	stats     *telemetry.Registry
 	engine    *exchange.Engine
+	streams   *streams   // tcp and tls pools
 	datagrams *datagrams // udp listeners and their pools
 	monitor   *healthcheck.Monitor
 	steward   *steward
@@ -47,7 +48,7 @@ type Server struct {
 	config    *config.Config
 	listeners map[string]*listener
 
-	tls map[string]*tls.Config // of https pools; only changes look at it
+	tls map[string]*tls.Config // of https and tls pools; only changes look at it
 
 	// pools is replaced as a whole, because the monitor's goroutines read it.
 	pools atomic.Pointer[map[string]*exchange.Pool]
@@ -81,6 +82,8 @@ func New(o Options) (*Server, error) {
 	if o.AccessLog != nil {
 		s.engine.AccessLog.Store(o.AccessLog)
 	}
+	s.streams = newStreams(o, limit, s.engine.Descriptors)
+	s.streams.engine.ConnectFailed = s.connectFailed
 	s.datagrams = newDatagrams(o, limit, s.engine.Descriptors, s.connectFailed)
 	s.pools.Store(&map[string]*exchange.Pool{})
 	s.monitor = healthcheck.New(healthcheck.Options{Observe: s.observe})
@@ -157,6 +160,7 @@ func (s *Server) end() {
 	for _, p := range *s.pools.Load() {
 		p.Close(time.Now())
 	}
+	s.streams.end(time.Now())
 	s.datagrams.end(time.Now())
 	if err := s.engine.Watcher.Close(); err != nil {
 		s.log.Error("closing the watcher of client sockets", zap.Error(err))

@@ -8,7 +8,6 @@ import (
 
 	"go.uber.org/zap"
 
-	"weir/proxy/exchange"
 	"weir/proxy/wire"
 	"weir/telemetry"
 )
@@ -25,7 +24,7 @@ type socket struct {
 	mu       sync.Mutex
 	owner    *listener
 	stats    *telemetry.Listener // of the owner
-	entrance *exchange.Entrance
+	entrance entrance
 }
 
 // open binds address, beside sockets that overlap it and are to be closed.
@@ -46,7 +45,7 @@ func open(address string, leaving []*socket, log *zap.Logger) (*socket, error) {
 
 // give makes l the owner of what is accepted from now on. It returns the entrance of the former
 // owner, nil if there is none to be closed.
-func (s *socket) give(l *listener) *exchange.Entrance {
+func (s *socket) give(l *listener) entrance {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.stats = l.stats
@@ -54,7 +53,7 @@ func (s *socket) give(l *listener) *exchange.Entrance {
 		return nil
 	}
 	former := s.entrance
-	s.owner, s.entrance = l, l.clients.Entrance()
+	s.owner, s.entrance = l, l.entrance()
 	return former
 }
 

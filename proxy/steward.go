@@ -68,13 +68,18 @@ func (w *steward) run() {
 			swept = now
 			w.sweep()
 			w.server.sweepDatagrams(now)
+			w.server.streams.engine.Pipes.Sweep()
 		}
 		if now.Sub(refreshed) >= refreshRound {
 			refreshed = now
 			w.server.refreshCertificates()
 		}
 		w.drain(now)
-		timer.Reset(min(w.ramp(now), stewardRound))
+		wait := min(w.ramp(now), stewardRound)
+		if next := w.server.moveStreams(now); next > 0 {
+			wait = min(wait, next)
+		}
+		timer.Reset(wait)
 	}
 }
 

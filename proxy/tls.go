@@ -14,18 +14,20 @@ import (
 // resumable is how many TLS sessions of a pool's backends are kept to be resumed.
 const resumable = 256
 
-// backendTLS reads the files of an https pool's tls settings. It returns nil for other pools, and
-// previous, with the sessions that it keeps, if that says the same.
+// backendTLS reads the files of the tls settings of an https or tls pool. It returns nil for other pools,
+// and previous, with the sessions that it keeps, if that says the same.
 func backendTLS(p *config.Pool, previous *tls.Config) (*tls.Config, error) {
-	if p.Protocol != config.HTTPS {
+	if p.Protocol != config.HTTPS && p.Protocol != config.TLS {
 		return nil, nil
 	}
 	c := &tls.Config{
 		MinVersion:         tls.VersionTLS12,
 		ServerName:         p.TLS.ServerName,
 		InsecureSkipVerify: !p.TLS.Verify,
-		NextProtos:         []string{"http/1.1"},
 		ClientSessionCache: tls.NewLRUClientSessionCache(resumable),
+	}
+	if p.Protocol == config.HTTPS {
+		c.NextProtos = []string{"http/1.1"}
 	}
 	if p.TLS.CA != "" {
 		pem, err := os.ReadFile(p.TLS.CA)
@@ -54,7 +56,7 @@ func backendTLS(p *config.Pool, previous *tls.Config) (*tls.Config, error) {
 // resumed: nobody would ask for the certificates again.
 func sameTLS(a, b *tls.Config) bool {
 	return a.ServerName == b.ServerName && a.InsecureSkipVerify == b.InsecureSkipVerify &&
-		a.RootCAs.Equal(b.RootCAs) &&
+		a.RootCAs.Equal(b.RootCAs) && slices.Equal(a.NextProtos, b.NextProtos) &&
 		slices.EqualFunc(a.Certificates, b.Certificates, func(a, b tls.Certificate) bool {
 			return slices.EqualFunc(a.Certificate, b.Certificate, bytes.Equal)
 		})
