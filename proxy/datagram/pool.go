@@ -54,7 +54,9 @@ func (p *Pool) Apply(c *config.Pool, now time.Time) balancer.Change {
 // Close is the end of a pool that is no longer configured: its backends count as removed. Sweep goes on
 // until the pool has ended.
 func (p *Pool) Close(now time.Time) {
-	p.closed.Store(true)
+	if p.closed.Swap(true) {
+		return
+	}
 	p.Balancer.Close(now)
 	for _, m := range p.Balancer.Snapshot().Members() {
 		m.Backend.Peer().Retire()
