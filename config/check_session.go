@@ -76,7 +76,7 @@ func (c *checker) cookieName(cookie *value) {
 func (c *checker) cookieKeys(v, cookie *value) {
 	keys := cookie.child("keys")
 	c.repeats(keys)
-	if len(keys.items) == 0 && !keys.broken && !c.root.has("state_dir") {
-		c.warnHead(v, v.path+" has no cookie.keys: a restart ends all sessions", `add cookie: { keys: ["${file:/etc/weir/cookie.key}"] }; make the file with: openssl rand -hex 32`)
+	if len(keys.items) == 0 && !keys.broken && get[string](c.root, "state_dir") == "" {
+		c.warnHead(v, v.path+" has no cookie.keys: a restart ends all sessions", `set state_dir, where one is kept; or add cookie: { keys: ["${file:/etc/weir/cookie.key}"] }; make the file with: openssl rand -hex 32`)
 	}
 }

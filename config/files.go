@@ -12,8 +12,10 @@ import (
 // maxErrorPage is the largest error page, in bytes: they are kept in memory.
 const maxErrorPage = 1 << 20
 
-// files opens the certificates, keys, authorities and pages that listeners and pools name.
+// files opens the certificates, keys, authorities and pages that listeners and pools name, and looks at
+// the state directory.
 func (c *checker) files() {
+	c.stateFiles()
 	for _, l := range c.root.child("listeners").items {
 		if l.fields == nil {
 			continue

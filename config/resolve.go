@@ -11,6 +11,7 @@ func resolve(root *value) *Config {
 		Version:   root.integer("version"),
 		Admin:     resolveAdmin(root.child("admin")),
 		Log:       resolveLog(root.child("log")),
+		StateDir:  root.file("state_dir"),
 		Listeners: map[string]*Listener{},
 		Pools:     map[string]*Pool{},
 	}

@@ -12,6 +12,7 @@ type Config struct {
 	Version   int
 	Admin     Admin
 	Log       Log
+	StateDir  string // directory for what outlives a restart; empty: nothing does
 	Process   Process
 	Listeners map[string]*Listener
 	Pools     map[string]*Pool

@@ -38,7 +38,7 @@ type SessionCookie struct {
 	Secure   CookieSecure
 	HTTPOnly bool
 	SameSite SameSite
-	Keys     [][]byte // 32 bytes each, the first signs, all verify; empty: a random one
+	Keys     [][]byte // 32 bytes each, the first signs, all verify; empty: that of SessionKeyFile, or a random one
 }
 
 // CookieSecure says when a cookie has the Secure attribute.

@@ -25,6 +25,7 @@ type prepared struct {
 	identities map[string]*certs.Identity
 	pages      map[string]exchange.Pages // of http and https listeners
 	datagrams  *udpSeating
+	sessionKey []byte // of cookies without keys in the configuration; nil: there is none
 }
 
 // Apply puts another configuration in force and says what changed. On an error nothing has changed.
@@ -86,7 +87,10 @@ func (s *Server) prepare(c *config.Config) (*prepared, error) {
 		}
 		p.pages[name] = pages
 	}
-	if err := errors.Join(errs...); err != nil {
+	if err = errors.Join(errs...); err == nil {
+		p.sessionKey, err = s.sessionKey(c) // last, because it may make a file
+	}
+	if err != nil {
 		return nil, errors.Join(err, seats.abandon(), datagrams.abandon())
 	}
 	return p, nil
@@ -111,6 +115,7 @@ func (s *Server) commit(c *config.Config, p *prepared) Change {
 	now := time.Now()
 	old, rest := *s.pools.Load(), withoutDatagrams(c)
 	s.mu.Lock()
+	s.engine.SessionKey = p.sessionKey
 	change := s.commitPools(rest, p, now)
 	s.streams.commitPools(c, s.config, p.tls, &change, now)
 	leavingDatagrams := s.datagrams.commit(c, s.config, p.datagrams, &change, now)

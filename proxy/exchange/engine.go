@@ -24,6 +24,10 @@ type Engine struct {
 	// ConnectFailed is told of every backend that could not be connected to. It must not block.
 	ConnectFailed func(pool string, b *balancer.Backend, err error)
 
+	// SessionKey is that of the cookies of pools without keys in their configuration; nil: each makes a
+	// random one. NewPool and Pool.Apply alone look at it.
+	SessionKey []byte
+
 	// AccessLog is nil while there is none.
 	AccessLog atomic.Pointer[telemetry.AccessLog]
 }

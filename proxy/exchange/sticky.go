@@ -23,6 +23,7 @@ type sticky struct {
 	config *config.Persistence
 
 	// http_cookie: nothing is kept here, the cookie says it all.
+	keys   [][]byte // of codec: the first signs, all verify
 	codec  *session.Codec
 	setter *session.Setter
 	index  atomic.Pointer[session.Index]
@@ -33,17 +34,22 @@ type sticky struct {
 }
 
 // newSticky makes the persistence of a pool, or keeps the one that it has if nothing changed; nil for
-// none. Whatever the new one can take over of the old one it does.
-func newSticky(pool string, c *config.Persistence, old *sticky) (*sticky, error) {
+// none. Whatever the new one can take over of the old one it does. key is that of cookies whose
+// configuration has none; nil: a random one.
+func newSticky(p *config.Pool, key []byte, old *sticky) (*sticky, error) {
+	c := p.Persistence
 	if c == nil {
 		return nil, nil
 	}
-	if old != nil && reflect.DeepEqual(old.config, c) {
-		return old, nil
-	}
 	s := &sticky{config: c}
 	if c.Type == config.PersistHTTPCookie {
-		return s, s.initCookie(pool, old)
+		s.keys = cookieKeys(c, key, old)
+	}
+	if old != nil && reflect.DeepEqual(old.config, c) && reflect.DeepEqual(old.keys, s.keys) {
+		return old, nil
+	}
+	if c.Type == config.PersistHTTPCookie {
+		return s, s.initCookie(p.Name)
 	}
 	s.table = session.NewTable(maxSessions, c.Timeout)
 	if old != nil && old.config.Type == c.Type && old.config.Cookie.Name == c.Cookie.Name {
@@ -56,9 +62,35 @@ func newSticky(pool string, c *config.Persistence, old *sticky) (*sticky, error)
 	return s, nil
 }
 
-// initCookie prepares the cookies of our own. Without keys in the configuration there is one of the
-// process, which goes on over reloads.
-func (s *sticky) initCookie(pool string, old *sticky) error {
+// cookieKeys are the keys of our cookies: those of the configuration, or key and those that the process
+// has used in its place before, so that the sessions under way go on.
+func cookieKeys(c *config.Persistence, key []byte, old *sticky) [][]byte {
+	if len(c.Cookie.Keys) > 0 {
+		return c.Cookie.Keys
+	}
+	var keys [][]byte
+	if key != nil {
+		keys = append(keys, key)
+	}
+	if old != nil && old.codec != nil && len(old.config.Cookie.Keys) == 0 {
+		for _, k := range old.keys {
+			if !bytes.Equal(k, key) && len(keys) < maxFormerKeys {
+				keys = append(keys, k)
+			}
+		}
+	}
+	if len(keys) == 0 {
+		keys = append(keys, session.NewKey())
+	}
+	return keys
+}
+
+// maxFormerKeys bounds the keys of a pool that has none of its own: each costs time for every cookie that
+// none of them has signed.
+const maxFormerKeys = 4
+
+// initCookie prepares the cookies of our own.
+func (s *sticky) initCookie(pool string) error {
 	c := s.config.Cookie
 	setter, err := session.NewSetter(session.Attributes{
 		Name: c.Name, Domain: c.Domain, Path: c.Path, MaxAge: c.MaxAge, HTTPOnly: c.HTTPOnly,
@@ -69,15 +101,7 @@ func (s *sticky) initCookie(pool string, old *sticky) error {
 		return fmt.Errorf("pools.%s.session_persistence.cookie: %w", pool, err)
 	}
 	s.setter = setter
-	if len(c.Keys) == 0 && old != nil && old.codec != nil && len(old.config.Cookie.Keys) == 0 {
-		s.codec = old.codec
-		return nil
-	}
-	keys := c.Keys
-	if len(keys) == 0 {
-		keys = [][]byte{session.NewKey()}
-	}
-	if s.codec, err = session.NewCodec(keys, pool); err != nil {
+	if s.codec, err = session.NewCodec(s.keys, pool); err != nil {
 		return fmt.Errorf("pools.%s.session_persistence.cookie.keys: %w", pool, err)
 	}
 	return nil
