@@ -271,27 +271,33 @@ func (c *Conn) writeBy(p []byte, due int64) error {
 // writeSome sends at least one byte of p, waiting for room until due.
 func (c *Conn) writeSome(p []byte, due int64) (int, error) {
 	c.out, c.writeErr = p, nil
+	if err := c.awaitRoom(c.onSend, due); err != nil {
+		return 0, err
+	}
+	return len(p) - len(c.out), c.writeErr
+}
+
+// awaitRoom calls f at once and whenever there is room to send, until it returns true, and ends with
+// ErrTimeout at due (0: never).
+func (c *Conn) awaitRoom(f func(fd uintptr) bool, due int64) error {
 	for {
 		if due != 0 && (c.writeArmed == 0 || c.writeArmed > due) {
 			c.writeArmed = due
 			if err := c.file.SetWriteDeadline(Time(due)); err != nil {
-				return 0, ErrClosed
+				return ErrClosed
 			}
 		}
-		err := waited(c.raw.Write(c.onSend))
-		if err == nil {
-			return len(p) - len(c.out), c.writeErr
-		}
+		err := waited(c.raw.Write(f))
 		if err != ErrTimeout {
-			return 0, err
+			return err
 		}
 		c.writeArmed = 0
 		if due == 0 || Now() >= due {
 			if err := c.file.SetWriteDeadline(time.Time{}); err != nil {
-				return 0, ErrClosed
+				return ErrClosed
 			}
 			if due != 0 {
-				return 0, ErrTimeout
+				return ErrTimeout
 			}
 		}
 	}

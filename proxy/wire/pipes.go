@@ -6,30 +6,24 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// pipeSize is how many bytes one splice asks for, and what a pipe is made for. The kernel counts
+// PipeSize is how many bytes one splice asks for, and what a pipe is made for. The kernel counts
 // pages, not bytes, so a pipe may hold more.
-const pipeSize = 256 << 10
+const PipeSize = 256 << 10
 
 // leastPipe is what a pipe must hold to be better than a buffer. The kernel gives less to a user who
 // has many (pipe-user-pages-soft in pipe(7)).
 const leastPipe = LargeSize
 
-// pipe is what large transfers are spliced through: bytes go from socket to socket without being
-// copied.
-type pipe struct {
-	out, in int // descriptors
-	held    int // bytes
-}
-
-// Pipes is a bounded stock of pipes, each of which takes two descriptors. Relays take one while they
-// need it; where there is none they copy. All methods may be called from any goroutine.
+// Pipes is a bounded stock of pipes, each of which takes two descriptors. Transfers take one while they
+// need it; where there is none they copy. All methods may be called from any goroutine. A nil *Pipes has
+// none.
 type Pipes struct {
 	limit int
 	enter func(descriptors int) bool
 	leave func(descriptors int)
 
 	mu      sync.Mutex // guards what follows
-	idle    []*pipe    // the one used last is used first
+	idle    []*Pipe    // the one used last is used first
 	spare   int        // the fewest that were idle since the last Sweep
 	open    int
 	refused bool // the kernel gives no more, until the next Sweep
@@ -52,8 +46,11 @@ func (p *Pipes) Open() int {
 	return p.open
 }
 
-// get takes a pipe, which is empty, or nil.
-func (p *Pipes) get() *pipe {
+// Get takes a pipe, which is empty, or nil.
+func (p *Pipes) Get() *Pipe {
+	if p == nil {
+		return nil
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if last := len(p.idle) - 1; last >= 0 {
@@ -76,8 +73,8 @@ func (p *Pipes) get() *pipe {
 	return got
 }
 
-// put gives a pipe back. One that still holds bytes is closed: they belong to nobody else.
-func (p *Pipes) put(back *pipe) {
+// Put gives a pipe back. One that still holds bytes is closed: they belong to nobody else.
+func (p *Pipes) Put(back *Pipe) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if back.held > 0 || p.closed {
@@ -111,20 +108,21 @@ func (p *Pipes) Close() {
 }
 
 // discard closes a pipe. mu must be held.
-func (p *Pipes) discard(old *pipe) {
+func (p *Pipes) discard(old *Pipe) {
 	old.close()
 	p.open--
 	p.leave(2)
 }
 
 // newPipe makes a pipe, or nil if the kernel does not give one of use.
-func newPipe() *pipe {
+func newPipe() *Pipe {
 	var fds [2]int
 	if err := unix.Pipe2(fds[:], unix.O_CLOEXEC|unix.O_NONBLOCK); err != nil {
 		return nil
 	}
-	made := &pipe{out: fds[0], in: fds[1]}
-	size, err := unix.FcntlInt(uintptr(made.in), unix.F_SETPIPE_SZ, pipeSize)
+	made := &Pipe{out: fds[0], in: fds[1]}
+	made.onReadable, made.onRoom = made.fill, made.pour
+	size, err := unix.FcntlInt(uintptr(made.in), unix.F_SETPIPE_SZ, PipeSize)
 	if err != nil { // more than this user may have: what is it without asking?
 		size, err = unix.FcntlInt(uintptr(made.in), unix.F_GETPIPE_SZ, 0)
 	}
@@ -136,7 +134,7 @@ func newPipe() *pipe {
 }
 
 // close gives both ends back. Closing a pipe cannot fail in a way that matters: nobody else has it.
-func (p *pipe) close() {
+func (p *Pipe) close() {
 	_ = unix.Close(p.out)
 	_ = unix.Close(p.in)
 }

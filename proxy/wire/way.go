@@ -18,7 +18,7 @@ type way struct {
 	total    *atomic.Uint64
 
 	buffer  *Buffer // nil: nothing is under way, or it is in the pipe
-	pipe    *pipe
+	pipe    *Pipe
 	full    int // buffers in a row that were received full
 	short   int // splices in a row that moved little
 	err     error
@@ -138,7 +138,7 @@ func (w *way) release() {
 		w.buffer = nil
 	}
 	if w.pipe != nil {
-		w.pipes.put(w.pipe)
+		w.pipes.Put(w.pipe)
 		w.pipe = nil
 	}
 }
