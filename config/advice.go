@@ -18,7 +18,7 @@ const (
 )
 
 // ownStatuses are the statuses of responses that weir makes itself.
-const ownStatuses = "400 403 404 408 413 414 417 421 429 431 501 502 503 504 505"
+const ownStatuses = "400 403 404 405 408 413 414 417 421 429 431 501 502 503 504 505"
 
 // validName reports whether name can be one of k.
 func validName(name string, k *key) bool {

@@ -74,6 +74,7 @@ func (v *verdicts) checkAnswers(answer string) {
 		case m.status < 200 && m.status != 101:
 			answer = rest
 			continue
+		case len(mark) == 0 && m.status == 200 && i < len(v.sent) && v.sent[i].endsHere():
 		case len(mark) == 0 && m.status < 400:
 			v.Errorf("response %d is nobody's: %q", i, answer)
 		case len(mark) == 0 && m.lists("connection", "close"):

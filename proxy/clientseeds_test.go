@@ -20,6 +20,8 @@ var clientBytes = []struct {
 	{"nothing", "", 0},
 	{"GET", getA, 1},
 	{"pipelined", getA + "POST /b HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nabc" + getA, 3},
+	{"hops left", "OPTIONS * HTTP/1.1\r\nHost: h\r\nMax-Forwards: 07\r\n\r\nTRACE /a HTTP/1.1\r\nHost: h\r\nMax-Forwards: 99999999999999999999\r\n\r\n" + getA, 3},
+	{"no hop left", "OPTIONS /a HTTP/1.1\r\nHost: h\r\nMax-Forwards: 0\r\n\r\nTRACE /a HTTP/1.1\r\nHost: h\r\nMax-Forwards: 00\r\n\r\n" + getA, 1},
 	{"length", postA + lengths + "\r\nhello", 1},
 	{"chunks", postA + coded + "\r\n5\r\nhello\r\n0\r\n\r\n" + getA, 2},
 	{"extensions and trailers", postA + coded + "\r\n5;a=b\r\nhello\r\n000;c=\"d\"\r\nX-T: 1\r\nHost: evil\r\n\r\n" + getA, 2},

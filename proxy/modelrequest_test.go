@@ -1,6 +1,8 @@
 package proxy
 
 import (
+	"errors"
+	"strconv"
 	"strings"
 )
 
@@ -183,6 +185,8 @@ func (m *modelRequest) mayDrop(line string) bool {
 	case "connection", "keep-alive", "proxy-connection", "proxy-authenticate", "proxy-authorization", "te",
 		"transfer-encoding", "upgrade", "expect", "forwarded":
 		return true
+	case "max-forwards":
+		return m.countsForwards()
 	case "host":
 		return m.authority != ""
 	case "content-length":
@@ -190,6 +194,27 @@ func (m *modelRequest) mayDrop(line string) bool {
 	}
 	folded := foldPunctuation(name)
 	return folded == "x-real-ip" || strings.HasPrefix(folded, "x-forwarded-") || m.lists("connection", name)
+}
+
+// countsForwards reports whether the hops of the request are counted (RFC 9110, section 7.6.2).
+func (m *modelRequest) countsForwards() bool {
+	return (m.method == "TRACE" || m.method == "OPTIONS") && len(m.values("max-forwards")) == 1
+}
+
+// endsHere reports whether weir may answer the request itself, with success.
+func (m *modelRequest) endsHere() bool {
+	return m.method == "OPTIONS" && m.countsForwards() && m.forwards() == 0
+}
+
+// forwards is the count, or what weir makes of one that is beyond all sense; -1: it is none.
+func (m *modelRequest) forwards() int64 {
+	n, err := strconv.ParseUint(m.values("max-forwards")[0], 10, 64)
+	switch {
+	case errors.Is(err, strconv.ErrRange):
+	case err != nil:
+		return -1
+	}
+	return int64(min(n, 1<<31-1))
 }
 
 // foldPunctuation writes a name as CGI makes variables of it (RFC 3875, section 4.1.18), with a hyphen for
@@ -213,6 +238,9 @@ func (m *modelRequest) mayAdd(line string) bool {
 		return m.authority != "" || len(m.values("host")) == 0
 	case "Transfer-Encoding":
 		return m.chunked && value == "chunked"
+	case "Max-Forwards":
+		left, err := strconv.ParseInt(value, 10, 64)
+		return m.countsForwards() && err == nil && m.forwards() == left+1
 	case "TE":
 		return value == "trailers" && m.lists("te", "trailers")
 	case "Connection":

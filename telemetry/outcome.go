@@ -11,7 +11,7 @@ const (
 	OutcomeRetriedOK                         // as ok, after at least one backend failed
 	OutcomeClientClosed                      // the client went away before the end
 	OutcomeClientTimeout                     // the client was too slow: 408, or it stopped reading
-	OutcomeBadRequest                        // refused for its form: 400, 417, 501, 505
+	OutcomeBadRequest                        // refused for its form: 400, 405, 417, 501, 505
 	OutcomeTooLarge                          // refused for its size: 413, 414, 431
 	OutcomeDenied                            // refused because of who the client is: 403
 	OutcomeRateLimited                       // refused because the client asks too often: 429

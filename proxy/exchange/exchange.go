@@ -28,10 +28,11 @@ type exchange struct {
 	upgrade bool  // the request asks for another protocol, and may
 	tunnel  bool  // the backend has agreed: what follows is that protocol
 
-	client netip.Addr
-	action *route.Action // of the route; nil: it has none
-	flow   balancer.Flow
-	member membership // of a session
+	client   netip.Addr
+	action   *route.Action // of the route; nil: it has none
+	forwards int64         // Max-Forwards of a request in which it counts; 0: there is none
+	flow     balancer.Flow
+	member   membership // of a session
 
 	tried    balancer.Tried
 	failed   *failure // of the backend tried last
@@ -112,6 +113,9 @@ func (c *client) route() bool {
 		} else {
 			c.answer()
 		}
+		return false
+	}
+	if !c.countForwards() {
 		return false
 	}
 	x.target, x.settings = m.Target, m.Target.pool.settings.Load()

@@ -27,6 +27,7 @@ func (c *client) buildRequest() {
 	if len(w.requestID) != 0 && !x.claims("x-request-id") {
 		w.out = w.appendRequestID(w.out)
 	}
+	w.out = x.appendForwards(w.out)
 	if via := x.site.forwarding.via[req.Minor]; via != "" && !x.claims("via") {
 		w.out = append(w.out, via...)
 	}

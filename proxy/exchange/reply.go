@@ -140,6 +140,9 @@ func (c *client) sendReply(status int, reason string, closing, retry, head, old 
 		page, kind = w.plainPage(status, reason), "text/plain; charset=utf-8"
 	}
 	w.target = append(w.target[:0], "Cache-Control: no-store\r\n"...) // the request is over: its target is free
+	if status == 405 {
+		w.target = append(w.target, "Allow: OPTIONS\r\n"...) // which is what weir answers itself
+	}
 	if retry {
 		w.target = appendRetryAfter(w.target, w.x.retryIn)
 	}

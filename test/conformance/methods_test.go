@@ -2,7 +2,10 @@ package conformance
 
 import "strings"
 
-const methodRule = "RFC 9110, 9.1: method = token"
+const (
+	methodRule   = "RFC 9110, 9.1: method = token"
+	forwardsRule = "RFC 9110, 7.6.2: it is lessened at each hop"
+)
 
 var methods = topic{
 	name:  "Methods",
@@ -12,7 +15,13 @@ var methods = topic{
 		{name: "unknown method", send: line("BREW /case HTTP/1.1"), want: forwarded, why: "RFC 9110, 9.1: unknown methods are the origin's"},
 		{name: "every byte of a token as a method", send: line("M-SEARCH!#$%&'*+.^_`|~ /case HTTP/1.1"), want: forwarded, why: methodRule},
 		{name: "TRACE", send: line("TRACE /case HTTP/1.1"), want: forwarded, why: "RFC 9110, 9.3.8: the origin's to refuse"},
-		{name: "TRACE with a count of hops", send: "TRACE /case HTTP/1.1\r\n" + host + "Max-Forwards: 0\r\n\r\n", want: forwarded, why: "RFC 9110, 7.6.2 asks for an answer of the proxy's own; weir leaves it to the origin"},
+		{name: "TRACE with no hop left", send: "TRACE /case HTTP/1.1\r\n" + host + "Max-Forwards: 0\r\n\r\n", want: "405, kept", why: "RFC 9110, 7.6.2: it must not be forwarded; 9.3.8: repeating it is optional"},
+		{name: "TRACE with a hop left", send: "TRACE /case HTTP/1.1\r\n" + host + "Max-Forwards: 1\r\n\r\n", saw: []string{"TRACE /case HTTP/1.1\r\n" + host + "Max-Forwards: 0\r\n\r\n"}, want: forwarded, why: forwardsRule},
+		{name: "OPTIONS with no hop left", send: "OPTIONS /case HTTP/1.1\r\n" + host + "Max-Forwards: 0\r\n\r\n", want: "200, kept", why: "RFC 9110, 7.6.2: it is answered here"},
+		{name: "OPTIONS with hops left", send: "OPTIONS /case HTTP/1.1\r\n" + host + "max-forwards: 010\r\n\r\n", saw: []string{"OPTIONS /case HTTP/1.1\r\n" + host + "Max-Forwards: 9\r\n\r\n"}, want: forwarded, why: forwardsRule},
+		{name: "GET with no hop left", send: "GET /case HTTP/1.1\r\n" + host + "Max-Forwards: 0\r\n\r\n", want: forwarded, why: "RFC 9110, 7.6.2: it counts in TRACE and OPTIONS alone"},
+		{name: "TRACE with less than no hop left", send: "TRACE /case HTTP/1.1\r\n" + host + "Max-Forwards: -1\r\n\r\n", want: "400, kept", why: "RFC 9110, 7.6.2: Max-Forwards = 1*DIGIT"},
+		{name: "OPTIONS with two counts of hops", send: "OPTIONS /case HTTP/1.1\r\n" + host + "Max-Forwards: 1\r\nMax-Forwards: 0\r\n\r\n", want: "400, kept", why: "RFC 9110, 5.3: no list, so one line"},
 		{name: "OPTIONS of a path", send: line("OPTIONS /case HTTP/1.1"), want: forwarded, why: "RFC 9110, 9.3.7"},
 		{name: "DELETE with a body", send: "DELETE /case HTTP/1.1\r\n" + host + "Content-Length: 5\r\n\r\nhello", want: forwarded, why: "RFC 9110, 9.3.5: content has no meaning, but is there"},
 		{name: "POST without a length", send: post("", ""), want: forwarded, why: "RFC 9112, 6.3 (7): no length, no body"},

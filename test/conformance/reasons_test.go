@@ -54,9 +54,10 @@ var reasons = map[string]map[difference]string{
 		forwardsIt: "Forwarding fields of a client that is not trusted are dropped by weir without being told to. nginx drops names that it does not like, weir forwards every token.",
 	},
 	methods.name: {
-		takes:     "White space must be one space (RFC 9112, 3), CONNECT has no meaning for a reverse proxy, and a method of more than 64 bytes is none.",
-		refuses:   "Methods are for the origin to judge: weir forwards any token, in any case, and TRACE; a route can refuse them.",
-		otherwise: "All refuse CONNECT; weir says that it is not implemented (501).",
+		takes:      "White space must be one space (RFC 9112, 3), CONNECT has no meaning for a reverse proxy, and a method of more than 64 bytes is none. Whoever sends Max-Forwards in TRACE or OPTIONS asks each hop to lessen it, and the last one to answer (RFC 9110, 7.6.2); weir does so, the others hand the field on.",
+		refuses:    "Methods are for the origin to judge: weir forwards any token, in any case, and TRACE with hops left; a route can refuse them.",
+		otherwise:  "All refuse CONNECT; weir says that it is not implemented (501). TRACE is a method that weir knows, so the connection goes on.",
+		forwardsIt: "Weir lessens Max-Forwards; the others hand it on as it came.",
 	},
 	targets.name: {
 		takes:      "A target without a form of RFC 9112, 3.2, or with bytes that a URI cannot have, is refused; clients send some printable ones all the same, which pass. An absolute target needs Host beside it, and an authority that is one.",
