@@ -17,7 +17,7 @@ type features struct {
 }
 
 // built has the features of this version. It is never changed while the program runs.
-var built = features{upgrade: true, tlsListeners: true, persistence: true, admission: true, routesFull: true, retryConditions: true, capacity: true}
+var built = features{upgrade: true, tlsListeners: true, persistence: true, admission: true, routesFull: true, retryConditions: true, capacity: true, layer4: true}
 
 // enumWith returns the words of an enum and those of later versions: more belong to the former if
 // their feature is on.
