@@ -33,7 +33,7 @@ anywhere. Exit codes: 0 valid (perhaps with warnings), 1 not valid, 2 usage.`,
 			return nil
 		},
 	}
-	files := cmd.Flags().Bool("files", false, "load certificates, keys and CAs as well, as a start does")
+	files := cmd.Flags().Bool("files", false, "load certificates, keys and CAs as well, as a start does, and look whether state_dir can be used")
 	routes := cmd.Flags().Bool("routes", false, "also print the routes of each listener in the order in which they are tried")
 	form := addChoice(cmd, "format", "", "form of the report; github: annotations of a workflow", checkText, checkJSON, checkGitHub)
 	cmd.RunE = verb(func(cmd *cobra.Command, args []string) error {
