@@ -191,6 +191,42 @@ func TestTrailersAreForwarded(t *testing.T) {
 	})
 }
 
+// What weir answers for in a head, or a route takes out of it, does not come back in a trailer.
+func TestTrailersDoNotGoRoundTheHead(t *testing.T) {
+	const sent = "X-Request-ID: evil\r\nX_Request_Id: evil\r\nX-Secret: 1\r\nX-Admin: 1\r\nX-Sum: 7\r\n"
+	const route = "routes:\n  - { path: /, pool: app, request_headers: { set: { X-Admin: \"0\" } }, response_headers: { remove: [X-Secret] } }\n"
+	tests := []struct{ name, listener, up, down string }{
+		{"nothing", "", sent, sent},
+		{"request ids", "request_id: true", "X-Secret: 1\r\nX-Admin: 1\r\nX-Sum: 7\r\n", "X-Secret: 1\r\nX-Admin: 1\r\nX-Sum: 7\r\n"},
+		{"a route", route, strings.Replace(sent, "X-Admin: 1\r\n", "", 1), strings.Replace(sent, "X-Secret: 1\r\n", "", 1)},
+		{"both", "request_id: true\n" + route, "X-Secret: 1\r\nX-Sum: 7\r\n", "X-Admin: 1\r\nX-Sum: 7\r\n"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			trailer := make(chan string, 1)
+			o := newOrigin(t, func(s *side) {
+				if _, ok := s.head(); !ok {
+					return
+				}
+				got, _ := s.head() // the body has the form of one
+				trailer <- strings.TrimPrefix(got, "0\r\n")
+				s.send("HTTP/1.1 200 OK\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n" + sent + "\r\n")
+			})
+			r := start(t, site(tt.listener, "", o.Addr()))
+			c := r.dial()
+			c.send("POST / HTTP/1.1\r\nHost: h\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n" + sent + "\r\n")
+			b, err := io.ReadAll(c.r)
+			_, got, _ := strings.Cut(string(b), "\r\n\r\n0\r\n")
+			if err != nil || got != tt.down+"\r\n" {
+				t.Errorf("the client got the trailer %q %v, want %q", got, err, tt.down)
+			}
+			if got := <-trailer; got != tt.up {
+				t.Errorf("the backend got the trailer %q, want %q", got, tt.up)
+			}
+		})
+	}
+}
+
 // A response that was cut off must look like it, by its framing, or else by a reset.
 func TestTruncatedResponses(t *testing.T) {
 	overBoth(t, func(t *testing.T, begin beginner) {

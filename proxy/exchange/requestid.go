@@ -11,6 +11,18 @@ import (
 // maxRequestID bounds an id that a trusted proxy gives: it goes into every log.
 const maxRequestID = 128
 
+// requestIDNames are the names that a trailer may not have where requests get an id.
+var requestIDNames = []string{"x-request-id"}
+
+// ownNames are the fields that weir answers for besides those that no trailer may have, in both
+// directions.
+func (s *Site) ownNames() []string {
+	if s.requestID {
+		return requestIDNames
+	}
+	return nil
+}
+
 // identifyRequest gives the request an id: the one that a trusted proxy gave it, else 128 random bits
 // in hex. What others send under that name is dropped.
 func (c *client) identifyRequest() {

@@ -383,6 +383,7 @@ func (c *client) sendToClose(b []byte) error {
 func (c *client) sendChunks(b []byte, content bool) (int, error) {
 	w := c.work
 	var body http1.Chunked
+	body.Withhold(w.x.site.ownNames(), w.x.action.ClaimedResponse())
 	head := true
 	for {
 		for len(b) > 0 && !body.Done() {

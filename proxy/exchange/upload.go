@@ -93,6 +93,7 @@ func (c *client) serveStreaming() {
 		return
 	}
 	u.sendFor = x.settings.timeouts.Idle
+	u.body.Withhold(x.site.ownNames(), x.action.ClaimedRequest())
 	c.buildRequest()
 	if f := u.begin(w); f != nil {
 		c.fail(f)

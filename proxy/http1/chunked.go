@@ -40,8 +40,14 @@ type Chunked struct {
 	extensions int
 	trailer    []byte
 	fields     []message.Field // of the trailer, kept for their memory
+	withheld   [2][]string
 	data       int64
 }
+
+// Withhold keeps fields of these names, given in lower case, and what a server could take for them
+// (message.FoldsTo) out of what is forwarded of the trailer: the names of fields that a proxy answers
+// for, and those that the rules for the head take out. The lists, which may be nil, are not changed.
+func (c *Chunked) Withhold(own, claimed []string) { c.withheld = [2][]string{own, claimed} }
 
 // Done reports whether the body is complete.
 func (c *Chunked) Done() bool { return c.state == chunkDone }
@@ -53,7 +59,7 @@ func (c *Chunked) Data() int64 { return c.data }
 // the empty line after it. It is valid until the next use of c.
 func (c *Chunked) Tail() []byte { return c.trailer }
 
-// Reset makes c ready for another body.
+// Reset makes c ready for another body, of which nothing is withheld.
 func (c *Chunked) Reset() { *c = Chunked{trailer: c.trailer[:0], fields: c.fields[:0]} }
 
 // Scan consumes bytes of the body from b. It returns the next run of bytes to forward, a slice of
@@ -250,13 +256,24 @@ func (c *Chunked) section(b []byte) (int, error) {
 	}
 	kept := c.trailer[:0] // lines only move forward
 	for i := range h.Fields {
-		if f := &h.Fields[i]; trailerAllowed(h.NameBytes(f), f.Name) {
+		if f := &h.Fields[i]; trailerAllowed(h.NameBytes(f), f.Name) && !c.withholds(h.NameBytes(f)) {
 			kept = append(kept, h.Line(f)...)
 		}
 	}
 	c.trailer = append(kept, '\r', '\n')
 	c.state = chunkDone
 	return size - before, nil
+}
+
+func (c *Chunked) withholds(name []byte) bool {
+	for _, list := range c.withheld {
+		for _, lower := range list {
+			if message.FoldsTo(name, lower) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // trailerAllowed refuses fields that would change framing, routing, authentication or the meaning

@@ -213,3 +213,31 @@ func TestChunkedAllocs(t *testing.T) {
 		t.Errorf("%v allocations, want 0; done %v", allocs, c.Done())
 	}
 }
+
+func TestChunkedWithholds(t *testing.T) {
+	const in = "0\r\nX-Request-ID: 1\r\nA: 1\r\nx_request_id: 2\r\nX-Admin: 1\r\nX-Admins: 1\r\n\r\n"
+	tests := []struct {
+		name         string
+		own, claimed []string
+		want         string
+	}{
+		{"nothing", nil, nil, in[len("0\r\n"):]},
+		{"own", []string{"x-request-id"}, nil, "A: 1\r\nX-Admin: 1\r\nX-Admins: 1\r\n\r\n"},
+		{"claimed", nil, []string{"b", "x-admin"}, "X-Request-ID: 1\r\nA: 1\r\nx_request_id: 2\r\nX-Admins: 1\r\n\r\n"},
+		{"both", []string{"x-request-id", "a"}, []string{"x-admins", "x-admin"}, "\r\n"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			var c Chunked
+			c.Withhold(tt.own, tt.claimed)
+			for i := range len(in) {
+				if _, _, err := c.Scan([]byte{in[i]}, false); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if got := string(c.Tail()); !c.Done() || got != tt.want {
+				t.Errorf("got %q, want %q", got, tt.want)
+			}
+		})
+	}
+}

@@ -47,6 +47,22 @@ func (a *Action) ClaimsResponse(lower string) bool {
 	return a != nil && a.ResponseHeaders.claims(lower)
 }
 
+// ClaimedRequest lists the names, in lower case, that ClaimsRequest is true of. It is not to be changed.
+func (a *Action) ClaimedRequest() []string {
+	if a == nil {
+		return nil
+	}
+	return a.RequestHeaders.gone
+}
+
+// ClaimedResponse is ClaimedRequest for the response.
+func (a *Action) ClaimedResponse() []string {
+	if a == nil {
+		return nil
+	}
+	return a.ResponseHeaders.gone
+}
+
 // ChangesTarget reports whether Target may differ from the target of a request.
 func (a *Action) ChangesTarget() bool { return a != nil && (a.prefix != "" || len(a.rewrite) > 0) }
 
