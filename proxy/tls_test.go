@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -178,4 +179,42 @@ func TestBackendSessionIsResumedAfterReload(t *testing.T) {
 	ask(false, "after a change of the CA's file")
 	r.apply(load(t, site("", "protocol: https\ntls: { verify: false }", o.Addr())))
 	ask(false, "after a change of the settings")
+}
+
+// Backends that share a name keep a session each.
+func TestBackendsResumeSessionsOfTheirOwn(t *testing.T) {
+	cert := lbtest.NewCertificate(t, "shop.example")
+	for _, protocol := range []string{"https", "tls"} {
+		t.Run(protocol, func(t *testing.T) {
+			resumed := make(chan bool, 1)
+			var origins []fmt.Stringer
+			for range 2 {
+				o := newTLSOrigin(t, serverTLS(cert), func(s *side) {
+					if _, _, ok := s.request(); !ok {
+						return
+					}
+					resumed <- s.Conn.(*tls.Conn).ConnectionState().DidResume
+					s.send("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok")
+				})
+				origins = append(origins, o.Addr())
+			}
+			text := site("", fmt.Sprintf("protocol: %s\ntls: { ca: %q, server_name: shop.example }", protocol, cert.CertFile), origins...)
+			if protocol == "tls" {
+				text = strings.Replace(text, "protocol: http\n", fmt.Sprintf("protocol: tls\n    tls: { certificates: [{ cert: %q, key: %q }] }\n", cert.CertFile, cert.KeyFile), 1)
+			}
+			r := start(t, text)
+			for i := range 8 {
+				if protocol == "tls" {
+					c := r.dialTLS(trusting(t, cert))
+					c.ask(getShop)
+					c.want("GET", 200, "ok")
+				} else {
+					r.dial().get("/", "ok")
+				}
+				if got, want := <-resumed, i >= len(origins); got != want {
+					t.Errorf("request %d, in turns: resumed is %v, want %v", i, got, want)
+				}
+			}
+		})
+	}
 }

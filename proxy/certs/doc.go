@@ -28,5 +28,7 @@
 // [ClientCertificateOf] renders the certificate of a client for header fields towards backends.
 // [LooksLikeHTTP] recognises a client that speaks plain HTTP to a TLS port.
 //
+// [ToBackend] adapts the settings of a pool to one of its backends, so that each resumes its own sessions.
+//
 // Sets are immutable; all methods of Identity may be called from any goroutine.
 package certs

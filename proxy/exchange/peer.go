@@ -3,9 +3,11 @@ package exchange
 import (
 	"crypto/tls"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"weir/balancer"
+	"weir/proxy/certs"
 	"weir/proxy/wire"
 	"weir/telemetry"
 )
@@ -16,6 +18,7 @@ type peer struct {
 	pool    *Pool
 	backend *balancer.Backend
 	stats   *telemetry.Backend
+	tls     atomic.Pointer[peerTLS] // nil: no handshake was begun yet
 
 	mu      sync.Mutex
 	idle    []*backendConn            // oldest first
@@ -122,12 +125,16 @@ func (p *peer) dial(s *settings, hold func(*wire.Conn)) (*backendConn, error) {
 	return c, nil
 }
 
-// tlsConfig fills in the name that is asked for and verified.
+// peerTLS is the settings of a transport for one backend.
+type peerTLS struct{ of, config *tls.Config }
+
+// tlsConfig is c for this backend: see certs.ToBackend. It is made once, for handshakes are dear enough
+// as they are.
 func (p *peer) tlsConfig(c *tls.Config) *tls.Config {
-	if c.ServerName != "" {
-		return c
+	if t := p.tls.Load(); t != nil && t.of == c {
+		return t.config
 	}
-	c = c.Clone()
-	c.ServerName = p.backend.Address().Addr().String()
-	return c
+	t := &peerTLS{c, certs.ToBackend(c, p.backend.Address())}
+	p.tls.Store(t)
+	return t.config
 }

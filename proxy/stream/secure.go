@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"weir/internal/sniff"
+	"weir/proxy/certs"
 	"weir/proxy/wire"
 	"weir/telemetry"
 )
@@ -42,11 +43,7 @@ func (s *session) accept(hello *sniff.Hello) (*cause, error) {
 
 // secure does the handshake with the backend that c is connected to, within the time-out of the pool.
 func (s *session) secure(c *wire.Conn) error {
-	config := s.settings.tls
-	if config.ServerName == "" { // of what is asked for and verified
-		config = config.Clone()
-		config.ServerName = s.lease.Backend().Address().Addr().String()
-	}
+	config := certs.ToBackend(s.settings.tls, s.lease.Backend().Address())
 	secure := wire.NewSecure(c, tls.Client, config)
 	if err := secure.Handshake(wire.After(wire.Now(), s.settings.timeouts.TLS)); err != nil {
 		return fmt.Errorf("%w: %w", errTLS, err)
