@@ -15,7 +15,7 @@
 //	events:
 //	  - 10s down b2        # its health check fails; leases in progress end normally
 //	  - 20s up b2
-//	  - 30s add b4 3       # joins with weight 3 (default 1) and is up at once
+//	  - 30s add b4 3       # joins with weight 3 (default 1), without a limit, and is up at once
 //	  - 35s weight b1 5    # override
 //	  - 40s drain b1       # override; also maintenance, ready
 //	  - 50s remove b1
@@ -24,6 +24,9 @@
 // returns a [Report], which marshals to JSON and prints itself as a table. A hashing pool also
 // reports churn: after each event and each step of a slow start, the clients whose backend is
 // another one than before.
+//
+// Where backends have a maximum of leases, flows wait in a queue of the pool's size for the pool's
+// time, first come, first served, and the report says how many and how long.
 //
 // Nothing here reads a clock, starts a goroutine or opens a socket. A run takes about a
 // microsecond per flow.

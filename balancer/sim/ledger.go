@@ -25,6 +25,7 @@ type counts struct {
 	picks   map[string]int
 	total   int
 	refused int
+	queued  int
 	moved   int
 	events  []Event
 }
@@ -45,8 +46,31 @@ func newLedger(s *balancer.Snapshot, c *config.Pool, script Script, keyed bool) 
 	if keyed {
 		l.result.Moved = new(int)
 	}
+	for _, b := range c.Backends {
+		if b.MaxConnections > 0 && l.result.Queue == nil {
+			l.result.Queue = &Queue{Places: c.Queue, Timeout: Offset(c.Timeouts.Queue)}
+		}
+	}
 	l.look(0, s)
 	return l
+}
+
+// arrived enters a flow that comes in.
+func (l *ledger) arrived(at time.Duration) {
+	l.until(at)
+	l.result.Flows++
+}
+
+// queued enters that it has to wait.
+func (l *ledger) queued(at time.Duration) {
+	l.until(at)
+	l.row.queued++
+	l.result.Queue.Flows++
+}
+
+// waited enters that it was served after so long.
+func (l *ledger) waited(d time.Duration) {
+	l.result.Queue.Longest = max(l.result.Queue.Longest, Offset(d))
 }
 
 // picked enters a flow that b got at the moment at.
@@ -59,14 +83,12 @@ func (l *ledger) picked(at time.Duration, b *balancer.Backend) {
 	l.row.total++
 	l.segment.picks[b.Name()]++
 	l.segment.total++
-	l.result.Flows++
 }
 
 // refused enters a flow that nobody got.
 func (l *ledger) refused(at time.Duration) {
 	l.until(at)
 	l.row.refused++
-	l.result.Flows++
 	l.result.Refused++
 }
 
@@ -151,6 +173,7 @@ func (l *ledger) closeRow(end time.Duration) {
 		To:      Offset(end),
 		Flows:   l.row.total + l.row.refused,
 		Refused: l.row.refused,
+		Queued:  l.row.queued,
 		Moved:   l.row.moved,
 		Shares:  map[string]float64{},
 		Tier:    l.tier.String(),
@@ -163,16 +186,19 @@ func (l *ledger) closeRow(end time.Duration) {
 	l.row = counts{picks: map[string]int{}}
 }
 
-// report closes everything at the end of the run.
-func (l *ledger) report(end time.Duration) Report {
+// report closes everything at the end of the run, at which so many are in the queue.
+func (l *ledger) report(end time.Duration, waiting int) Report {
 	l.until(end)
 	if l.end()-l.interval < end {
 		l.closeRow(end)
 	}
 	l.closeSegment()
+	if l.result.Queue != nil {
+		l.result.Queue.Left = waiting
+	}
 	for i := range l.result.Backends {
 		b := &l.result.Backends[i]
-		b.Share = share(b.Picks, l.result.Flows-l.result.Refused)
+		b.Share = share(b.Picks, l.result.Flows-l.result.Refused-waiting)
 	}
 	return l.result
 }

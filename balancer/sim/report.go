@@ -40,9 +40,19 @@ type Report struct {
 	// Moved counts the clients that came to another backend, summed over all changes; of pools that
 	// do not hash it is absent.
 	Moved     *int       `json:"moved_clients,omitempty"`
-	Backends  []Backend  `json:"backends"` // in the order in which they appeared
+	Queue     *Queue     `json:"queue,omitempty"` // absent: no backend has a limit
+	Backends  []Backend  `json:"backends"`        // in the order in which they appeared
 	Intervals []Interval `json:"intervals"`
 	Ramps     []Ramp     `json:"ramps,omitempty"` // in the order in which they began
+}
+
+// Queue is where flows wait while all backends have their maximum of leases.
+type Queue struct {
+	Places  int    `json:"places"`
+	Timeout Offset `json:"timeout_seconds"` // 0: none
+	Flows   int    `json:"flows"`           // that had to wait
+	Longest Offset `json:"longest_seconds"` // wait of one that was served
+	Left    int    `json:"left"`            // that wait at the end, and are neither picked nor refused
 }
 
 // Backend is the total of one backend name.
@@ -59,9 +69,10 @@ type Interval struct {
 	To      Offset             `json:"to_seconds"`
 	Flows   int                `json:"flows"`
 	Refused int                `json:"refused"`
-	Moved   int                `json:"moved_clients"` // 0 if the pool does not hash
-	Shares  map[string]float64 `json:"shares"`        // by backend, of the flows that were not refused
-	Tier    string             `json:"tier"`          // that served at the end
+	Queued  int                `json:"queued,omitempty"` // that began to wait
+	Moved   int                `json:"moved_clients"`    // 0 if the pool does not hash
+	Shares  map[string]float64 `json:"shares"`           // by backend, of the flows that were not refused
+	Tier    string             `json:"tier"`             // that served at the end
 	Events  []Event            `json:"events,omitempty"`
 }
 

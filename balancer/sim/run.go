@@ -24,8 +24,9 @@ type run struct {
 	added     int // backends, for their addresses
 	draw      *rand.Rand
 	leases    leaseHeap
-	events    []Event // still to come
-	flows     int     // that have arrived
+	waiting   []waiter // in the queue
+	events    []Event  // still to come
+	flows     int      // that have arrived
 	ramp      time.Time
 	keyed     bool
 	owners    []*balancer.Backend // by client, of a hashing pool
@@ -49,7 +50,7 @@ func Run(c *config.Pool, script Script) (Report, error) {
 			return Report{}, err
 		}
 	}
-	return r.ledger.report(script.Duration), nil
+	return r.ledger.report(script.Duration, len(r.waiting)), nil
 }
 
 func newRun(c *config.Pool, script Script) *run {
@@ -77,9 +78,13 @@ func newRun(c *config.Pool, script Script) *run {
 }
 
 // next is the earliest thing to do and its time. At equal times leases end first, then events
-// happen, then slow starts advance, then flows arrive, so a flow sees all that its moment brings.
+// happen, then slow starts advance, then waits expire, then flows arrive, so a flow sees all that its
+// moment brings.
 func (r *run) next() (time.Duration, func(time.Duration) error) {
 	at, step := r.arrival(), r.arrive
+	if expiry := r.expiry(); expiry <= at {
+		at, step = expiry, r.expire
+	}
 	if !r.ramp.IsZero() && r.ramp.Sub(epoch) <= at {
 		at, step = r.ramp.Sub(epoch), r.advance
 	}
@@ -101,22 +106,36 @@ func (r *run) arrival() time.Duration {
 
 func (r *run) arrive(at time.Duration) error {
 	r.flows++
-	l, err := r.pool.Acquire(flowOf(r.draw.IntN(r.script.Clients)), nil)
-	if err != nil {
-		r.ledger.refused(at)
+	r.ledger.arrived(at)
+	client := r.draw.IntN(r.script.Clients)
+	if len(r.waiting) > 0 { // nobody overtakes
+		r.enqueue(at, client)
 		return nil
 	}
+	switch l, err := r.pool.Acquire(flowOf(client), nil); err {
+	case nil:
+		r.begin(at, l)
+	case balancer.ErrFull:
+		r.enqueue(at, client)
+	default:
+		r.ledger.refused(at)
+	}
+	return nil
+}
+
+// begin holds the lease of a flow for as long as its backend takes.
+func (r *run) begin(at time.Duration, l balancer.Lease) {
 	service, own := r.script.Services[l.Backend().Name()]
 	if !own {
 		service = r.script.Service
 	}
 	heap.Push(&r.leases, held{at + service, r.flows, l})
 	r.ledger.picked(at, l.Backend())
-	return nil
 }
 
-func (r *run) finish(time.Duration) error {
+func (r *run) finish(at time.Duration) error {
 	heap.Pop(&r.leases).(held).lease.Release()
+	r.serve(at)
 	return nil
 }
 
@@ -129,12 +148,14 @@ func (r *run) happen(at time.Duration) error {
 	moved := r.survey()
 	r.ramp = r.pool.Ramp(epoch.Add(at))
 	r.ledger.event(at, e, moved, r.pool.Snapshot())
+	r.serve(at)
 	return nil
 }
 
 func (r *run) advance(at time.Duration) error {
 	r.ramp = r.pool.Ramp(epoch.Add(at))
 	r.ledger.step(at, r.survey(), r.pool.Snapshot())
+	r.serve(at)
 	return nil
 }
 

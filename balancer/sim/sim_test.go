@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -31,6 +32,15 @@ func poolOf(a config.Algorithm, weights ...int) *config.Pool {
 			Weight:  w, State: config.Ready,
 		})
 	}
+	return c
+}
+
+// limited gives each backend a maximum of leases, and the pool a queue.
+func limited(c *config.Pool, most, places int, timeout time.Duration) *config.Pool {
+	for _, b := range c.Backends {
+		b.MaxConnections = most
+	}
+	c.Queue, c.Timeouts.Queue = places, timeout
 	return c
 }
 
@@ -78,6 +88,8 @@ func TestGoldenReports(t *testing.T) {
 		{"source_ip", poolOf(config.SourceIP, 1, 1, 1), story},
 		{"outage", backup, "{duration: 12s, rate: 10, events: [2s down b1, 4s down b2, 6s up b2, 8s up b1]}"},
 		{"long_ramp", slow(poolOf(config.WeightedRoundRobin, 1, 1), 5*time.Minute), "{duration: 6m, rate: 5, events: [10s add b3]}"},
+		{"queue", limited(poolOf(config.LeastConnections, 1, 1), 2, 50, 3*time.Second),
+			"{duration: 20s, rate: 10, service: 380ms, events: [4s down b1, 8s up b1, 12s down b1, 13s down b2, 14s up b2, 16s add b3]}"},
 		{"odd_interval", poolOf(config.WeightedRoundRobin, 1, 1), "{duration: 10s, rate: 1.5, interval: 4s}"},
 	}
 	for _, tt := range tests {
@@ -136,6 +148,45 @@ func TestRampsFollowTheCurve(t *testing.T) {
 				t.Errorf("%s at %v: got %.4f, want %.4f ± %.4f", a, p.At, p.Got, p.Want, tolerance)
 			}
 		}
+	}
+}
+
+// TestQueue compares with what can be reckoned: one backend that takes one flow for 1 s, and two flows a
+// second.
+func TestQueue(t *testing.T) {
+	run := func(places int, timeout time.Duration) Report {
+		t.Helper()
+		r, err := Run(limited(poolOf(config.WeightedRoundRobin, 1), 1, places, timeout), script(t, "{duration: 100s, rate: 2, service: 1s}"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	tests := []struct {
+		name                            string
+		places                          int
+		timeout                         time.Duration
+		picks, refused, queued, waiting int
+		longest                         time.Duration
+	}{
+		{"none", 0, 0, 100, 100, 0, 0, 0},
+		{"endless", 1000, 0, 100, 0, 199, 100, 49500 * time.Millisecond},
+		{"short", 3, 0, 100, 97, 102, 3, 3 * time.Second},
+		{"impatient", 1000, 2 * time.Second, 100, 96, 199, 4, 2 * time.Second},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			r := run(tt.places, tt.timeout)
+			got := []int{r.Backends[0].Picks, r.Refused, r.Queue.Flows, r.Queue.Left}
+			want := []int{tt.picks, tt.refused, tt.queued, tt.waiting}
+			if !slices.Equal(got, want) || time.Duration(r.Queue.Longest) != tt.longest || r.Backends[0].MaxLeases != 1 {
+				t.Errorf("picks, refused, queued, waiting: got %v, longest %v, at most %d leases; want %v, %v, 1",
+					got, r.Queue.Longest, r.Backends[0].MaxLeases, want, tt.longest)
+			}
+			if r.Flows != r.Backends[0].Picks+r.Refused+r.Queue.Left {
+				t.Errorf("%d flows do not add up", r.Flows)
+			}
+		})
 	}
 }
 

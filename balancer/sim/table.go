@@ -18,6 +18,10 @@ func (r Report) Table(w io.Writer) error {
 	fmt.Fprintf(b, "pool %s: %s, %v at %s flows/s, %d clients, seed %d\n\n",
 		r.Pool, r.Algorithm, r.Duration, strconv.FormatFloat(r.Rate, 'f', -1, 64), r.Clients, r.Seed)
 	r.intervals().write(b)
+	if q := r.Queue; q != nil {
+		fmt.Fprintf(b, "\nqueue of %d places, time-out %v: %d flows waited, the longest %v; %d wait at the end\n",
+			q.Places, q.Timeout, q.Flows, q.Longest, q.Left)
+	}
 	for _, ramp := range r.Ramps {
 		fmt.Fprintf(b, "\nslow start of %s from %v\n", ramp.Backend, ramp.Began)
 		ramp.table().write(b)
@@ -34,6 +38,9 @@ func (r Report) intervals() grid {
 		head = append(head, b.Name)
 	}
 	head = append(head, "refused")
+	if r.Queue != nil {
+		head = append(head, "queued")
+	}
 	if r.Moved != nil {
 		head = append(head, "moved")
 	}
@@ -44,6 +51,9 @@ func (r Report) intervals() grid {
 			cells = append(cells, percent(row.Shares[b.Name]))
 		}
 		cells = append(cells, strconv.Itoa(row.Refused))
+		if r.Queue != nil {
+			cells = append(cells, strconv.Itoa(row.Queued))
+		}
 		if r.Moved != nil {
 			cells = append(cells, strconv.Itoa(row.Moved))
 		}
@@ -56,6 +66,9 @@ func (r Report) intervals() grid {
 		leases = append(leases, strconv.Itoa(b.MaxLeases))
 	}
 	picks = append(picks, strconv.Itoa(r.Refused))
+	if r.Queue != nil {
+		picks = append(picks, strconv.Itoa(r.Queue.Flows))
+	}
 	if r.Moved != nil {
 		picks = append(picks, strconv.Itoa(*r.Moved))
 	}

@@ -23,7 +23,7 @@ func newSimulate() *cobra.Command {
 		Short: "Show what the policies of a configuration would do, in virtual time",
 		Long: `Show what the policies of a configuration would do: the real algorithms run through virtual time, without
 sockets, and print the share of each backend, how many clients an event moves, and how a slow start climbs.
-Equal seeds give equal reports. Flags win over the script; what neither says has a default.
+Equal seeds give equal reports. Where backends have max_connections, flows wait in the queue of the pool. Flags win over the script; what neither says has a default.
 
 An event is a time, an action, a backend and perhaps a weight: "10s down b2", "20s up b2", "30s add b4 3",
 "35s weight b1 5", "40s drain b1", "45s ready b1", "50s maintenance b1", "55s remove b1".
