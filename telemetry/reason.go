@@ -10,7 +10,7 @@ import (
 	"syscall"
 )
 
-// RejectReason says why a listener turned a client connection away before reading from it.
+// RejectReason says why a listener turned a client connection away before serving it.
 type RejectReason uint8
 
 // The reasons for turning a connection away.
@@ -22,6 +22,7 @@ const (
 	RejectDenied                             // an address that an allow or deny list keeps out
 	RejectRate                               // more new connections per second than the listener takes
 	RejectPerClient                          // as many connections of this client as one may have
+	RejectProxyHeader                        // no good PROXY header where one is due
 	RejectOther
 
 	rejectCount
@@ -35,6 +36,7 @@ var rejectNames = [rejectCount]string{
 	RejectDenied:         "denied",
 	RejectRate:           "rate",
 	RejectPerClient:      "per_client",
+	RejectProxyHeader:    "proxy_header",
 	RejectOther:          "other",
 }
 

@@ -71,7 +71,11 @@ type client struct {
 	certFields  []byte             // field lines about the certificate of the client
 
 	shard telemetry.Shard
-	src   netip.AddrPort
+	src   netip.AddrPort // the client, also behind a proxy that says so in a PROXY header
+	dst   netip.AddrPort // what it connected to, if a proxy says so; else see local
+
+	proxied bool    // a PROXY header comes first
+	keptBy  []*peer // with a connection for this client alone, the one used last at the end
 
 	state  atomic.Uint32
 	gone   atomic.Bool               // the client left, or the process stops: whatever waits is over
@@ -123,6 +127,9 @@ func (c *client) run() {
 	defer c.finish()
 	defer c.recovered()
 	site := c.set.site.Load()
+	if c.proxied && !c.introduce(site) {
+		return
+	}
 	if c.secured = site.tls; site.tls != nil {
 		if !c.handshake(site) {
 			return
@@ -185,6 +192,7 @@ func (c *client) panicked(r any) {
 
 // finish closes the socket and returns the memory.
 func (c *client) finish() {
+	c.letGo()
 	if c.ending == endClose && c.unserved() {
 		c.ending = endLinger
 	}

@@ -7,6 +7,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"weir/proxy/admit"
 	"weir/proxy/wire"
 	"weir/telemetry"
 )
@@ -49,10 +50,15 @@ func (s *Clients) serve(conn *wire.Conn, e *Entrance) {
 		s.turnAway(conn, site, telemetry.RejectMaxConnections)
 		return
 	}
-	counted, why, ok := site.admit(conn.Remote().Addr())
-	if !ok {
-		s.turnAway(conn, site, why)
-		return
+	var counted *admit.Connections
+	proxied := len(site.proxies) > 0 && site.proxied(conn.Remote().Addr())
+	if !proxied { // else its client is looked at when it is known
+		var why telemetry.RejectReason
+		var ok bool
+		if counted, why, ok = site.admit(conn.Remote().Addr()); !ok {
+			s.turnAway(conn, site, why)
+			return
+		}
 	}
 	if !s.engine.Descriptors.Enter(1) {
 		counted.Leave(conn.Remote().Addr())
@@ -60,7 +66,7 @@ func (s *Clients) serve(conn *wire.Conn, e *Entrance) {
 		return
 	}
 	c := newClient(s, conn, site.connStats, s.engine.Telemetry.NextShard())
-	c.counted, c.entrance = counted, e
+	c.counted, c.entrance, c.proxied = counted, e, proxied
 	s.mu.Lock()
 	s.conns[c] = struct{}{}
 	s.mu.Unlock()
@@ -79,16 +85,21 @@ const rejectedLog = int64(10 * time.Second)
 // turnAway refuses a connection that was counted already.
 func (s *Clients) turnAway(conn *wire.Conn, site *Site, why telemetry.RejectReason) {
 	s.count.Add(-1)
+	s.noteRejected(site, why)
+	if why != telemetry.RejectDenied && site.tls == nil {
+		_ = conn.Write(tooMany, time.Millisecond) // a new connection takes it at once, or is not worth waiting for
+	}
+	_ = conn.Close()
+}
+
+// noteRejected counts a connection that is turned away, and logs it now and then.
+func (s *Clients) noteRejected(site *Site, why telemetry.RejectReason) {
 	site.connStats.Rejected(why)
 	now := wire.Now()
 	if last := s.rejected.Load(); (last == 0 || now-last > rejectedLog) && s.rejected.CompareAndSwap(last, now) {
 		s.engine.Log.Warn("client connections are being turned away",
 			zap.String("listener", site.name), zap.Stringer("reason", why), zap.Int("connections", s.Count()))
 	}
-	if why != telemetry.RejectDenied && site.tls == nil {
-		_ = conn.Write(tooMany, time.Millisecond) // a new connection takes it at once, or is not worth waiting for
-	}
-	_ = conn.Close()
 }
 
 func (s *Clients) forget(c *client) {

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"weir/balancer"
+	"weir/config"
 	"weir/proxy/route"
 	"weir/proxy/wire"
 	"weir/telemetry"
@@ -148,7 +149,7 @@ func (c *client) flow() balancer.Flow {
 	x := &c.work.x
 	f := balancer.Flow{Src: netip.AddrPortFrom(x.client, c.src.Port()), Proto: balancer.TCP}
 	if x.settings.hashesDst {
-		f.Dst = c.conn.Local()
+		f.Dst = c.local()
 	}
 	return f
 }
@@ -219,7 +220,11 @@ func (c *client) done() {
 	now := wire.Now()
 	if x.backend != nil { // it is fit to be used again
 		c.active.Store(nil)
-		x.backend.peer.put(x.backend, now)
+		if x.backend.transport.proxy == config.ProxyNone {
+			x.backend.peer.put(x.backend, now)
+		} else {
+			c.keep(x.backend, now)
+		}
 		x.backend = nil
 	}
 	stats := x.site.noPool

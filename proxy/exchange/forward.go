@@ -34,7 +34,7 @@ func (c *client) buildRequest() {
 	if len(req.Authority) == 0 && !x.claims("host") {
 		// An HTTP/1.0 client may leave Host out, but HTTP/1.1 needs it: what it connected to.
 		w.out = append(w.out, "Host: "...)
-		w.out = c.conn.Local().AppendTo(w.out)
+		w.out = c.local().AppendTo(w.out)
 		w.out = append(w.out, "\r\n"...)
 	}
 	w.out = append(w.out, "\r\n"...)
@@ -110,11 +110,11 @@ func (c *client) appendFields(dst []byte, f *forwarding, fields []ownField) []by
 		case ownProto:
 			dst = c.appendProto(dst)
 		case ownPort:
-			dst = appendPort(dst, "X-Forwarded-Port: ", c.conn.Local().Port())
+			dst = appendPort(dst, "X-Forwarded-Port: ", c.local().Port())
 		case ownForPort:
 			dst = appendPort(dst, "X-Forwarded-For-Port: ", c.src.Port())
 		case ownELBIP:
-			dst = appendAddr(dst, "X-Forwarded-ELB-IP: ", c.conn.Local().Addr())
+			dst = appendAddr(dst, "X-Forwarded-ELB-IP: ", c.local().Addr())
 		case ownRealIP:
 			dst = appendAddr(dst, "X-Real-IP: ", c.work.x.client)
 		case ownHost:
@@ -168,12 +168,12 @@ func (c *client) appendHop(dst []byte, f *forwarding) []byte {
 		h.Proto = protoHTTPS
 	}
 	if f.here {
-		h.By.Addr = c.conn.Local().Addr()
+		h.By.Addr = c.local().Addr()
 	}
 	if f.ports {
 		h.For.Port = c.src.Port()
 		if f.here {
-			h.By.Port = c.conn.Local().Port()
+			h.By.Port = c.local().Port()
 		}
 	}
 	if a := c.work.req.Authority; len(a) > 0 && message.ValidHost(a) {

@@ -22,6 +22,7 @@ type peer struct {
 
 	mu      sync.Mutex
 	idle    []*backendConn            // oldest first
+	kept    map[*client]*backendConn  // idle ones that are for one client alone; nil: none
 	conns   map[*backendConn]struct{} // all that are open
 	retired bool
 }
@@ -69,7 +70,7 @@ func (p *peer) put(c *backendConn, now int64) {
 func (p *peer) Retire() {
 	p.mu.Lock()
 	p.retired = true
-	idle := p.idle
+	idle := append(p.idle, p.withdrawOld(func(*backendConn) bool { return true })...)
 	p.idle = nil
 	p.mu.Unlock()
 	for _, c := range idle {
@@ -81,18 +82,18 @@ func (p *peer) Retire() {
 func (p *peer) Idle() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return len(p.idle)
+	return len(p.idle) + len(p.kept)
 }
 
 // sweep closes connections idle for longer than keep (0: without bound), all of them if the backend
 // is not usable.
 func (p *peer) sweep(now int64, keep time.Duration, usable bool) {
 	p.mu.Lock()
-	n := 0
-	for n < len(p.idle) && (!usable || (keep > 0 && now-p.idle[n].usedAt > int64(keep))) {
+	n, expired := 0, func(c *backendConn) bool { return !usable || (keep > 0 && now-c.usedAt > int64(keep)) }
+	for n < len(p.idle) && expired(p.idle[n]) {
 		n++
 	}
-	old := append([]*backendConn(nil), p.idle[:n]...)
+	old := append(p.withdrawOld(expired), p.idle[:n]...)
 	p.idle = append(p.idle[:0], p.idle[n:]...)
 	clear(p.idle[len(p.idle):cap(p.idle)])
 	p.mu.Unlock()
@@ -101,9 +102,12 @@ func (p *peer) sweep(now int64, keep time.Duration, usable bool) {
 	}
 }
 
+// headerTime is how long a backend may take to take a PROXY header: it fits into any new socket's buffer.
+const headerTime = 5 * time.Second
+
 // dial opens a connection: TCP, then TLS if the pool has it. hold is given the socket, so that it
-// can be shut down meanwhile.
-func (p *peer) dial(s *settings, hold func(*wire.Conn)) (*backendConn, error) {
+// can be shut down meanwhile. header, which may be empty, is what the backend gets before anything else.
+func (p *peer) dial(s *settings, header []byte, hold func(*wire.Conn)) (*backendConn, error) {
 	budget := p.pool.engine.Descriptors
 	if !budget.EnterReserved(1) {
 		return nil, errDescriptors
@@ -112,6 +116,13 @@ func (p *peer) dial(s *settings, hold func(*wire.Conn)) (*backendConn, error) {
 	if err != nil {
 		budget.Leave(1)
 		return nil, err
+	}
+	if len(header) > 0 {
+		if err := w.Write(header, headerTime); err != nil {
+			_ = w.Close()
+			budget.Leave(1)
+			return nil, err
+		}
 	}
 	c := &backendConn{stream: stream{wire: w}, peer: p, transport: s.transport}
 	if config := s.transport.tls; config != nil {

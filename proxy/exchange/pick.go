@@ -108,7 +108,7 @@ func (c *client) connect() error {
 	x := &c.work.x
 	p := x.lease.Backend().Peer().(*peer)
 	if !x.fresh {
-		if b := p.take(x.settings.transport); b != nil {
+		if b := c.idle(p, x.settings.transport); b != nil {
 			c.hold(b.wire)
 			b.reused = true
 			x.backend = b
@@ -119,7 +119,7 @@ func (c *client) connect() error {
 	since := wire.Now()
 	watch := c.watchLate()
 	defer watch.end()
-	b, err := p.dial(x.settings, c.hold)
+	b, err := p.dial(x.settings, c.appendProxy(nil, x.settings.transport.proxy), c.hold)
 	x.connect += wire.Now() - since
 	if err != nil {
 		c.active.Store(nil)
@@ -127,6 +127,14 @@ func (c *client) connect() error {
 	}
 	x.backend = b
 	return nil
+}
+
+// idle returns an idle connection to p that the client may use, or nil.
+func (c *client) idle(p *peer, t *transport) *backendConn {
+	if t.proxy != config.ProxyNone {
+		return p.takeKept(c, t)
+	}
+	return p.take(t)
 }
 
 // hold makes w the connection that is shut down if the client leaves or the process stops.

@@ -44,6 +44,7 @@ type settings struct {
 type transport struct {
 	protocol config.Protocol
 	tls      *tls.Config // nil: plain
+	proxy    config.ProxyVersion
 }
 
 // NewPool makes the pool that c describes. tlsConfig is nil for plain HTTP; it must not be changed
@@ -126,7 +127,7 @@ func newSettings(c *config.Pool, tlsConfig *tls.Config) *settings {
 	s := &settings{
 		timeouts:  c.Timeouts,
 		places:    c.Queue,
-		transport: &transport{c.Protocol, tlsConfig},
+		transport: &transport{c.Protocol, tlsConfig, c.SendProxy},
 		maxHead:   c.Limits.MaxResponseHeader,
 		attempts:  c.Retries.Attempts,
 		budget:    c.Retries.Budget,

@@ -3,6 +3,7 @@ package exchange
 import (
 	"crypto/tls"
 	"fmt"
+	"net/netip"
 
 	"weir/config"
 	"weir/proxy/http1"
@@ -26,9 +27,10 @@ type Site struct {
 
 	admission  *admission
 	pages      Pages
-	requestID  bool        // every request gets one
-	tls        *tls.Config // nil: plain
-	certFields bool        // backends are told about the certificate of the client
+	requestID  bool           // every request gets one
+	tls        *tls.Config    // nil: plain
+	proxies    []netip.Prefix // whose connections begin with a PROXY header
+	certFields bool           // backends are told about the certificate of the client
 	forwarding forwarding
 }
 
@@ -75,7 +77,7 @@ func (e *Engine) NewSite(o SiteOptions) *Site {
 		requests: c.KeepaliveRequests,
 		noPool:   e.Telemetry.HTTP(c.Name, ""), connStats: e.Telemetry.Listener(c.Name),
 		admission: admission, pages: o.Pages, requestID: c.RequestID,
-		tls: o.TLS, certFields: c.TLS != nil && c.TLS.ClientCertHeaders, forwarding: newForwarding(c),
+		tls: o.TLS, proxies: c.Proxy.From, certFields: c.TLS != nil && c.TLS.ClientCertHeaders, forwarding: newForwarding(c),
 	}
 }
 

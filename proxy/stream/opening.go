@@ -43,6 +43,7 @@ func (s *session) begin() (*cause, error) {
 		}
 		counted, refused := s.site.gate.Enter(s.src.Addr(), wire.Now())
 		if refused != 0 {
+			s.site.stats.Rejected(refusals[refused])
 			return causesOfAdmission[refused], nil
 		}
 		s.counted = counted
@@ -58,29 +59,19 @@ func (s *session) begin() (*cause, error) {
 
 // readHeader takes the PROXY header off the connection.
 func (s *session) readHeader() (*cause, error) {
-	var header sniff.Header
-	var size int
-	var bad error
-	err := s.client.Peek(sniff.MaxProxy, wire.After(s.started, s.site.opening), func(b []byte) bool {
-		h, n, state, err := sniff.ParseProxy(b)
-		header.Src, header.Dst, size, bad = h.Src, h.Dst, n, err // the rest of it points into b
-		return state != sniff.More
-	})
+	src, dst, err := s.client.ReadProxy(wire.After(s.started, s.site.opening))
+	if _, bad := errors.AsType[*sniff.Error](err); bad {
+		s.site.stats.Rejected(telemetry.RejectProxyHeader)
+		return causeHeaderBad, err
+	}
 	switch {
 	case err == wire.ErrTimeout:
+		s.site.stats.Rejected(telemetry.RejectProxyHeader)
 		return causeHeaderLate, nil
 	case err != nil:
 		return s.left(err)
-	case bad != nil:
-		return causeHeaderBad, bad
-	}
-	b := wire.GetBuffer(size)
-	defer b.Put()
-	if n, e := s.client.Receive(b.B[:size]); e != 0 || n != size {
-		return s.left(e) // it was there a moment ago
-	}
-	if header.Src.IsValid() {
-		s.src, s.dst = header.Src, header.Dst
+	case src.IsValid():
+		s.src, s.dst = src, dst
 	}
 	return nil, nil
 }
