@@ -1,6 +1,7 @@
 package balancer
 
 import (
+	"slices"
 	"time"
 
 	"weir/config"
@@ -74,24 +75,22 @@ func (p *Pool) Drained(now time.Time) []*Backend {
 			list = append(list, b)
 		}
 	}
-	kept := p.removed[:0]
+	p.forgetRemoved(now)
 	for _, b := range p.removed {
-		since := b.status.Load().leaving
-		if b.Active() == 0 {
-			if now.Sub(since) < lastLeases {
-				kept = append(kept, b)
-			}
-			continue
-		}
-		kept = append(kept, b)
-		if over(since) {
+		if over(b.status.Load().leaving) && b.Active() > 0 {
 			list = append(list, b)
 		}
 	}
-	clear(p.removed[len(kept):])
-	p.removed = kept
 	if refused && p.queue.waiting.Load() != 0 {
 		p.queue.wakeAll()
 	}
 	return list
+}
+
+// forgetRemoved lets go of removed backends that have no leases and will get none. The pool's mutex must be
+// held.
+func (p *Pool) forgetRemoved(now time.Time) {
+	p.removed = slices.DeleteFunc(p.removed, func(b *Backend) bool {
+		return b.Active() == 0 && now.Sub(b.status.Load().leaving) >= lastLeases
+	})
 }

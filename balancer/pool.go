@@ -129,6 +129,7 @@ func (p *Pool) reconcile(c *config.Pool, now time.Time) (change Change) {
 		p.removed = append(p.removed, s.backend)
 		p.ledger.forget(s.backend)
 	}
+	p.forgetRemoved(now)
 	slices.SortFunc(change.Removed, byName)
 	for _, s := range p.seats {
 		if c.Health == nil && s.backend.Health() != Up {
