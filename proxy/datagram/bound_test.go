@@ -185,8 +185,7 @@ func TestQuarantine(t *testing.T) {
 // client is not served at all.
 func TestQuarantineInUse(t *testing.T) {
 	o := newOrigin(t, "", echo)
-	r := newRig(t, rigOptions{listen: func(l *config.Listener) { l.UDP.MaxSessions = 1 }}, o.addr)
-	r.engine.portRange = portRange{45000, 45007}
+	r := newRig(t, rigOptions{ports: portRange{45000, 45007}, listen: func(l *config.Listener) { l.UDP.MaxSessions = 1 }}, o.addr)
 	for range 8 { // each evicts the one before
 		newClient(t, "", r.addr()).ask("a")
 	}
@@ -203,11 +202,11 @@ func TestQuarantineInUse(t *testing.T) {
 func TestForeignPort(t *testing.T) {
 	o := newOrigin(t, "", echo)
 	taken := newOrigin(t, "0.0.0.0:0", nil)
-	r := newRig(t, rigOptions{}, o.addr)
-	r.engine.portRange = portRange{taken.addr.Port(), taken.addr.Port()}
+	r := newRig(t, rigOptions{ports: portRange{taken.addr.Port(), taken.addr.Port()}}, o.addr)
 	newClient(t, "", r.addr()).send("a")
 	eventually(t, "the datagram is dropped", func() bool { return r.stats().Drops(telemetry.DropPorts) == 1 })
-	r.engine.portRange.last++ // the next one is nobody's, most likely
+	// Of some ports in a row, others are nobody's.
+	r = newRig(t, rigOptions{ports: portRange{taken.addr.Port() - 4, taken.addr.Port() + 4}}, o.addr)
 	if got := newClient(t, "", r.addr()).ask("b"); got != "b" {
 		t.Errorf("got %q", got)
 	}

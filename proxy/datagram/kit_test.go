@@ -77,7 +77,8 @@ type rigOptions struct {
 	address string // of the listener
 	listen  func(*config.Listener)
 	pool    func(*config.Pool)
-	limit   uint64 // of descriptors
+	limit   uint64    // of descriptors
+	ports   portRange // towards backends; zero: the usual ones
 }
 
 // newRig serves backends. Nothing may be left of it when the test ends.
@@ -103,6 +104,9 @@ func newRig(t testing.TB, o rigOptions, backends ...netip.AddrPort) *rig {
 	must(t, err)
 	r.engine.AccessLog.Store(r.access)
 	must(t, r.engine.Start())
+	if o.ports.first != 0 {
+		r.engine.portRange = o.ports
+	}
 	r.config = &config.Pool{
 		Name: "app", Protocol: config.UDP, Algorithm: config.WeightedRoundRobin, Hash: config.Hash{Weighted: true, CIDOffset: 1, CIDLength: 3},
 		DrainTimeout: 5 * time.Minute, Rebalance: config.Rebalance{Move: true},
