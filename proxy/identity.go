@@ -80,6 +80,7 @@ func (s *Server) refreshCertificates() {
 		}
 		fault := ""
 		if err != nil {
+			l.stats.CertificatesNotRenewed()
 			fault = err.Error()
 		}
 		if fault != "" && fault != l.fault {

@@ -186,13 +186,18 @@ func (r *rig) leases() int64 {
 var outcomeLine = regexp.MustCompile(`(?m)^weir_http_outcomes_total\{(.*)\} ([0-9]+)$`)
 var outcomeWord = regexp.MustCompile(`outcome="([a-z_]+)"`)
 
+// metrics is what a scrape gets.
+func (r *rig) metrics() string {
+	rec := httptest.NewRecorder()
+	r.stats.Handler().ServeHTTP(rec, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	return rec.Body.String()
+}
+
 // outcomes counts the finished requests by outcome, as a scrape sees them.
 func (r *rig) outcomes() map[string]int {
 	r.t.Helper()
-	rec := httptest.NewRecorder()
-	r.stats.Handler().ServeHTTP(rec, httptest.NewRequest(http.MethodGet, "/metrics", nil))
 	got := map[string]int{}
-	for _, m := range outcomeLine.FindAllStringSubmatch(rec.Body.String(), -1) {
+	for _, m := range outcomeLine.FindAllStringSubmatch(r.metrics(), -1) {
 		n, err := strconv.Atoi(m[2])
 		if err != nil {
 			r.t.Fatal(err)

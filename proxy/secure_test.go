@@ -224,9 +224,19 @@ func TestCertificateIsReplacedUnderLoad(t *testing.T) {
 		})
 	}
 	replace(t, first.CertFile, second.CertFile)
+	failed := `weir_tls_certificate_refresh_errors_total{listener="web"} `
+	if got := r.metrics(); !strings.Contains(got, failed+"0\n") {
+		t.Errorf("before anything failed: %s", got)
+	}
 	r.s.refreshCertificates() // half a pair: the old one stays
+	if got := r.metrics(); !strings.Contains(got, failed+"1\n") {
+		t.Errorf("after a failure: %s", got)
+	}
 	replace(t, first.KeyFile, second.KeyFile)
 	r.s.refreshCertificates()
+	if got := r.metrics(); !strings.Contains(got, failed+"1\n") {
+		t.Errorf("after all is well again: %s", got)
+	}
 	c := r.dialTLS(config)
 	if got := c.ConnectionState().PeerCertificates[0]; !bytes.Equal(got.Raw, second.Pair.Certificate[0]) {
 		t.Error("the old certificate is still served")

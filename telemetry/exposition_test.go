@@ -47,6 +47,7 @@ func populated(t *testing.T) *Registry {
 	l.Handshake(tls.VersionTLS13, true)
 	l.Handshake(0, false)
 	l.SetCertificates([]Certificate{{Name: "shop", NotAfter: testStart.Add(time.Hour)}})
+	l.CertificatesNotRenewed()
 	h := r.HTTP("web", "app")
 	h.Done(0, Exchange{MethodGet, 200, 2 * time.Millisecond, 100, 1000, OutcomeOK})
 	h.Done(1, Exchange{MethodGet, 200, 3 * time.Millisecond, 100, 1000, OutcomeRetriedOK})
@@ -142,6 +143,7 @@ func TestScrapeValues(t *testing.T) {
 		`weir_tls_handshakes_total{listener="web",result="ok",version="1.3"} 1`,
 		`weir_tls_handshakes_total{listener="web",result="error",version="unknown"} 1`,
 		`weir_tls_handshakes_total{listener="web",result="error",version="1.3"} 0`,
+		`weir_tls_certificate_refresh_errors_total{listener="web"} 1`,
 		`weir_tls_certificate_not_after_seconds{listener="web",name="shop"} 1.7000036e+09`,
 		`weir_http_requests_total{code="200",listener="web",method="GET",pool="app"} 2`,
 		`weir_http_requests_total{code="502",listener="web",method="POST",pool="app"} 1`,

@@ -12,6 +12,7 @@ type Listener struct {
 	acceptErrors atomic.Uint64
 	handshakes   handshakes
 	certificates atomic.Pointer[[]Certificate] // sorted by name, each name once; nil: never set
+	notRenewed   atomic.Uint64
 }
 
 func newListener(name string, shards int) *Listener {

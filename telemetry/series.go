@@ -66,6 +66,7 @@ const (
 	listenerAcceptErrors
 	tlsHandshakes
 	tlsNotAfter
+	tlsRefreshErrors
 	httpRequests
 	httpOutcomes
 	httpDuration
@@ -143,6 +144,8 @@ var series = [seriesCount]Series{
 		"TLS handshakes with clients by version and result: ok or error."},
 	tlsNotAfter: {"weir_tls_certificate_not_after_seconds", Gauge, ListenerLevel, with(onListener, "name"),
 		"When a certificate of the listener expires, in Unix time."},
+	tlsRefreshErrors: {"weir_tls_certificate_refresh_errors_total", Counter, ListenerLevel, onListener,
+		"Times that files of the listener's certificates were read again and not all could be used."},
 
 	httpRequests: {"weir_http_requests_total", Counter, PoolLevel, with(onExchange, "method", "code"),
 		"Requests by method and by the status sent to the client; none if none was sent."},

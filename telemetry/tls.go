@@ -76,6 +76,10 @@ func (l *Listener) SetCertificates(served []Certificate) {
 	l.certificates.Store(&shown)
 }
 
+// CertificatesNotRenewed counts that files of the listener's certificates were read again and some
+// could not be used, so that what was read before stays.
+func (l *Listener) CertificatesNotRenewed() { l.notRenewed.Add(1) }
+
 // tls sends nothing for a listener without TLS; from the first handshake on, every combination.
 func (s *sink) tls(l *Listener) {
 	var counts [tlsVersionCount][handshakeResultCount]uint64
@@ -97,6 +101,9 @@ func (s *sink) tls(l *Listener) {
 	if shown := l.certificates.Load(); shown != nil {
 		for _, c := range *shown {
 			s.send(tlsNotAfter, float64(c.NotAfter.Unix()), l.name, c.Name)
+		}
+		if len(*shown) > 0 {
+			s.sendCount(tlsRefreshErrors, l.notRenewed.Load(), l.name)
 		}
 	}
 }

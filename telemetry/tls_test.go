@@ -125,6 +125,24 @@ func TestSetCertificates(t *testing.T) {
 	}
 }
 
+// The counter is there from the first certificate on, and for listeners that have one alone.
+func TestCertificatesNotRenewed(t *testing.T) {
+	r := New(Options{})
+	l := r.Listener("web")
+	r.Listener("plain").SetCertificates(nil)
+	got := func() []string { return scraped(t, r, "weir_tls_certificate_refresh_errors_total") }
+	if lines := got(); len(lines) != 0 {
+		t.Errorf("without certificates there is %q", lines)
+	}
+	l.SetCertificates([]Certificate{{"shop", testStart}})
+	for n := range 3 {
+		if lines, want := got(), fmt.Sprintf(`{listener="web"} %d`, n); len(lines) != 1 || lines[0] != want {
+			t.Errorf("got %q, want %q alone", lines, want)
+		}
+		l.CertificatesNotRenewed()
+	}
+}
+
 // A scrape has the certificates of one set, never of two.
 func TestSetCertificatesAtOnce(t *testing.T) {
 	r := New(Options{})

@@ -104,6 +104,9 @@ func TestCertificateSwap(t *testing.T) {
 	if !serves(16) {
 		t.Error("with a broken file: the certificate before is not served")
 	}
+	if d.metric("weir_tls_certificate_refresh_errors_total", "listener", "shop") == 0 {
+		t.Error("with a broken file: the metric does not tell")
+	}
 	install(18)
 	eventually(t, "the last certificate is served without a word", func() bool { return serves(18) })
 
