@@ -53,7 +53,11 @@ func (c *crowd) send(i int) {
 	binary.BigEndian.PutUint32(b[:], uint32(i))
 	oob := make([]byte, unix.CmsgSpace(unix.SizeofInet4Pktinfo))
 	wirePut(oob, nth(i))
-	must(c.t, unix.Sendmsg(c.fd, b[:], oob, c.to, 0))
+	err := unix.Sendmsg(c.fd, b[:], oob, c.to, 0)
+	for err == unix.EINTR {
+		err = unix.Sendmsg(c.fd, b[:], oob, c.to, 0)
+	}
+	must(c.t, err)
 }
 
 // wirePut makes the control message that names the source of a datagram.
@@ -68,6 +72,9 @@ func wirePut(oob []byte, from [4]byte) {
 func (c *crowd) receive() (to [4]byte, payload []byte, err error) {
 	b, oob := make([]byte, 100), make([]byte, 64)
 	n, _, _, _, err := unix.Recvmsg(c.fd, b, oob, 0)
+	for err == unix.EINTR {
+		n, _, _, _, err = unix.Recvmsg(c.fd, b, oob, 0)
+	}
 	if err != nil {
 		return to, nil, err
 	}

@@ -39,7 +39,11 @@ func (a *asker) ask() {
 	if _, err := unix.Write(a.fd, a.b[:]); err != nil {
 		a.t.Fatal(err)
 	}
-	if n, err := unix.Read(a.fd, a.b[:]); err != nil || n != len(a.b) {
+	n, err := unix.Read(a.fd, a.b[:])
+	for err == unix.EINTR {
+		n, err = unix.Read(a.fd, a.b[:])
+	}
+	if err != nil || n != len(a.b) {
 		a.t.Fatal(n, err)
 	}
 }
