@@ -86,7 +86,7 @@ func (c *client) retryStatus(interim bool) bool {
 	}
 	b, tried := x.lease.Backend(), x.tried
 	tried.Add(b)
-	next, err := x.target.pool.Balancer.Acquire(x.flow, &tried)
+	next, err := x.target.pool.Balancer.Acquire(x.flow, &tried) // does not wait: nobody waits with a lease
 	if err != nil {
 		return false
 	}
