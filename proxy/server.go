@@ -84,6 +84,7 @@ func New(o Options) (*Server, error) {
 	}
 	s.streams = newStreams(o, limit, s.engine.Descriptors)
 	s.streams.engine.ConnectFailed = s.connectFailed
+	s.engine.Pipes = s.streams.engine.Pipes // one stock for all
 	s.datagrams = newDatagrams(o, limit, s.engine.Descriptors, s.connectFailed)
 	s.pools.Store(&map[string]*exchange.Pool{})
 	s.monitor = healthcheck.New(healthcheck.Options{Observe: s.observe})

@@ -21,6 +21,10 @@ type Engine struct {
 	// may go beyond it, into its reserve: work that has been accepted goes on. nil: no limit.
 	Descriptors *admit.Descriptors
 
+	// Pipes are what large bodies are spliced through; nil: they are copied. Its owner sweeps it and
+	// closes it.
+	Pipes *wire.Pipes
+
 	// ConnectFailed is told of every backend that could not be connected to. It must not block.
 	ConnectFailed func(pool string, b *balancer.Backend, err error)
 

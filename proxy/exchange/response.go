@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"math"
 
 	"weir/proxy/http1"
 	"weir/proxy/message"
@@ -325,12 +326,18 @@ func (c *client) write(p []byte) error {
 	if err := c.stream.write(p, x.site.timeouts.WriteIdle); err != nil {
 		return clientError{err}
 	}
-	x.out += int64(len(p))
+	c.wrote(len(p))
+	return nil
+}
+
+// wrote notes that n bytes went to the client.
+func (c *client) wrote(n int) {
+	x := &c.work.x
+	x.out += int64(n)
 	if x.out-x.counted >= liveBytes {
 		x.target.stats.Bytes(c.shard, 0, x.out-x.counted)
 		x.counted = x.out
 	}
-	return nil
 }
 
 // sendLength forwards a body of known length.
@@ -344,6 +351,10 @@ func (c *client) sendLength(b []byte) (int, error) {
 		return rest, err
 	}
 	for left -= int64(take); left > 0; {
+		var err error
+		if left, err = c.spliceBody(left); err != nil || left == 0 {
+			return 0, err
+		}
 		n, err := c.moreBody(left)
 		if err != nil {
 			return 0, err
@@ -365,7 +376,13 @@ func (c *client) sendToClose(b []byte) error {
 	if err := c.write(w.out); err != nil {
 		return err
 	}
-	for {
+	for full := 0; ; full++ {
+		if full >= spliceAfter {
+			full = 0
+			if _, err := c.spliceBody(math.MaxInt64); err != nil {
+				return err
+			}
+		}
 		n, err := c.readBody()
 		if err == io.EOF && !c.gone.Load() {
 			return nil
@@ -375,6 +392,11 @@ func (c *client) sendToClose(b []byte) error {
 		}
 		if err := c.write(w.back.B[:n]); err != nil {
 			return err
+		}
+		if n < len(w.back.B) {
+			full = -1
+		} else {
+			w.enlarge()
 		}
 	}
 }
@@ -430,15 +452,22 @@ func (c *client) sendChunks(b []byte, content bool) (int, error) {
 // how much there may still be: for much of it, the buffer becomes a large one.
 func (c *client) moreBody(want int64) (int, error) {
 	w := c.work
-	if want > wire.SmallSize && len(w.back.B) < wire.LargeSize {
-		w.back.Put()
-		w.back = wire.GetBuffer(wire.LargeSize)
+	if want > wire.SmallSize {
+		w.enlarge()
 	}
 	n, err := c.readBody()
 	if err == io.EOF {
 		return 0, errTruncated
 	}
 	return n, err
+}
+
+// enlarge makes the buffer a large one, for a body of which none is in it.
+func (w *work) enlarge() {
+	if len(w.back.B) < wire.LargeSize {
+		w.back.Put()
+		w.back = wire.GetBuffer(wire.LargeSize)
+	}
 }
 
 func (c *client) readBody() (int, error) {

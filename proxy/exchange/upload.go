@@ -38,10 +38,11 @@ type upload struct {
 	left    int64 // of a body of known length
 
 	// Written by the goroutine before ended is set, read by others after that.
-	complete bool  // the whole body was forwarded
-	in       int64 // bytes from the client
-	buf      *wire.Buffer
-	rest     []byte // what the client sent behind the body
+	complete bool         // the whole body was forwarded
+	in       int64        // bytes from the client
+	buf      *wire.Buffer // nil: nothing was received into memory
+	pipe     *wire.Pipe   // nil: what comes is copied
+	rest     []byte       // what the client sent behind the body
 
 	last    atomic.Bool             // the last bytes of the body are being sent
 	running bool                    // a goroutine was started and has not been waited for
@@ -186,7 +187,7 @@ func (u *upload) run() {
 	defer close(u.ended)
 	defer u.end()
 	defer u.recovered()
-	u.buf = wire.GetBuffer(wire.LargeSize)
+	defer u.putPipe()
 	u.forward()
 }
 
@@ -211,7 +212,7 @@ func (u *upload) forward() {
 			return
 		}
 		began := wire.Now()
-		rest, err := u.pass(u.buf.B[:n])
+		rest, err := u.pass(n)
 		if err != nil {
 			u.passFailed(err)
 			return
@@ -233,7 +234,7 @@ func (u *upload) receive() (int, error) {
 		if u.rate.PerSecond > 0 && (due == 0 || u.rate.Due(u.mark) < due) {
 			due = u.rate.Due(u.mark)
 		}
-		n, err := u.c.stream.read(u.buf.B, due)
+		n, err := u.take(due)
 		u.in += int64(n)
 		now := wire.Now()
 		var slow bool
@@ -288,8 +289,16 @@ type refusal struct{ failure *failure }
 
 func (r refusal) Error() string { return r.failure.reason }
 
-// pass forwards b as far as it belongs to the body, and returns what does not.
-func (u *upload) pass(b []byte) (rest []byte, err error) {
+// pass forwards the n bytes that were received last as far as they belong to the body, and returns
+// what does not.
+func (u *upload) pass(n int) (rest []byte, err error) {
+	if u.pipe != nil {
+		if u.left -= int64(n); u.left == 0 {
+			u.last.Store(true)
+		}
+		return nil, u.pipe.Pour(u.backend.wire, u.sendFor)
+	}
+	b := u.buf.B[:n]
 	if !u.chunked {
 		take := int(min(int64(len(b)), u.left))
 		if u.left -= int64(take); u.left == 0 {
