@@ -288,3 +288,54 @@ func TestSessionMovesWhenItsBackendIsGone(t *testing.T) {
 		t.Errorf("then to %s, want %s", third.body, second.body)
 	}
 }
+
+// Sessions that are kept here and not in a cookie of ours fail as those do, until their backend is back
+// or their time is over.
+func TestLostSessionsFail(t *testing.T) {
+	tests := []struct{ name, persistence, fields string }{
+		{"source_ip", "type: source_ip", ""},
+		{"app_cookie", "type: app_cookie, cookie: { name: SID }", "SID=one"},
+		{"any cookie", "type: app_cookie, cookie: { name: \"*\" }", "a=1; SID=one"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			_, addrs := three(t, "Set-Cookie: SID=one\r\n")
+			text := func(more string) string {
+				return site("", "session_persistence: { "+tt.persistence+more+" }", addrs...)
+			}
+			r := start(t, text(", fallback: fail"))
+			first := r.dial().askWith("").body
+			without := func(c *config.Config) {
+				p := c.Pools["app"]
+				p.Backends = slices.DeleteFunc(p.Backends, func(b *config.Backend) bool { return b.Name == first })
+			}
+			ask := func(when string, status int) answer {
+				t.Helper()
+				c := r.dial()
+				c.send("GET / HTTP/1.1\r\nHost: shop.example\r\nCookie: " + tt.fields + "\r\n\r\n")
+				a := c.receive("GET")
+				if a.StatusCode != status {
+					t.Errorf("%s: got %d %q, want %d", when, a.StatusCode, a.body, status)
+				}
+				return a
+			}
+			if got := ask("before", 200); got.body != first {
+				t.Fatalf("the session is not kept: %s and %s", first, got.body)
+			}
+			r.apply(load(t, text(", fallback: fail"), without))
+			for range 3 {
+				ask("without its backend", 503)
+			}
+			r.apply(load(t, text(", fallback: fail")))
+			if got := ask("with its backend again", 200); got.body != first {
+				t.Errorf("the session went to %s, want %s", got.body, first)
+			}
+			r.apply(load(t, text(", fallback: fail"), without))
+			ask("without it again", 503)
+			r.apply(load(t, text(""), without))
+			if got := ask("rebalanced", 200); got.body == first {
+				t.Error("a backend that is not there has answered")
+			}
+		})
+	}
+}

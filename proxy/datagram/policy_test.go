@@ -3,6 +3,7 @@ package datagram
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -136,6 +137,16 @@ func TestPersistence(t *testing.T) {
 			if fallback == config.FallbackFail {
 				c.send("x")
 				eventually(t, "the datagram is dropped", func() bool { return r.stats().Drops(telemetry.DropNoBackendUp) == 1 })
+				r.pool.Balancer.Report(r.backend(first), true, time.Now())
+				without := *r.config
+				without.Backends = slices.DeleteFunc(slices.Clone(r.config.Backends), func(b *config.Backend) bool { return b.Name == first })
+				r.pool.Apply(&without, time.Now())
+				c.send("x")
+				eventually(t, "a datagram for a backend that was removed is dropped", func() bool { return r.stats().Drops(telemetry.DropNoBackendUp) == 2 })
+				r.pool.Apply(r.config, time.Now())
+				if got := served(newClient(t, "127.0.0.2:0", r.addr())); got != first {
+					t.Errorf("its backend is back, and %s serves", got)
+				}
 				return
 			}
 			second := served(c)

@@ -46,7 +46,7 @@ func (p *Pool) Apply(c *config.Pool, now time.Time) balancer.Change {
 	s := newSettings(c, p.settings.Load())
 	p.settings.Store(s)
 	change := p.Balancer.Apply(c, now)
-	s.sticky.forget(change.Removed)
+	s.sticky.follow(p.Balancer, change.Removed)
 	p.servers.forget(change.Removed)
 	return change
 }

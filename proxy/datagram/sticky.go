@@ -24,21 +24,31 @@ func newSticky(c *config.Persistence, old *sticky) *sticky {
 	s := &sticky{fail: c.Fallback == config.FallbackFail}
 	if old == nil {
 		s.table = persistence.NewTable(maxClients, c.Timeout)
-		return s
+	} else {
+		s.table = old.table
+		s.table.SetTimeout(c.Timeout)
 	}
-	s.table = old.table
-	s.table.SetTimeout(c.Timeout)
+	s.table.SetKeep(s.fail)
 	return s
 }
 
-// forget ends the persistence of backends that were removed.
-func (s *sticky) forget(removed []*balancer.Backend) {
+// follow adapts to the backends that the pool has: the clients of those that were removed start again, or
+// are refused until a backend of that name is back or they have been away for long enough.
+func (s *sticky) follow(p *balancer.Pool, removed []*balancer.Backend) {
 	if s == nil {
 		return
 	}
-	for _, b := range removed {
-		s.table.Forget(b)
+	if !s.fail {
+		for _, b := range removed {
+			s.table.Forget(b)
+		}
+		return
 	}
+	var backends []*balancer.Backend
+	for _, m := range p.Snapshot().Members() {
+		backends = append(backends, m.Backend)
+	}
+	s.table.Restore(backends)
 }
 
 // sweep removes what has expired.

@@ -56,6 +56,7 @@ func newSticky(p *config.Pool, key []byte, old *sticky) (*sticky, error) {
 		s.table, s.learner = old.table, old.learner
 		s.table.SetTimeout(c.Timeout)
 	}
+	s.table.SetKeep(c.Fallback == config.FallbackFail)
 	if c.Type == config.PersistAppCookie && s.learner == nil {
 		s.learner = session.NewLearner(c.Cookie.Name, s.table)
 	}
@@ -112,17 +113,24 @@ func (s *sticky) follow(p *balancer.Pool, removed []*balancer.Backend) {
 	if s == nil {
 		return
 	}
-	if s.table != nil {
+	switch fail := s.config.Fallback == config.FallbackFail; {
+	case s.table == nil:
+		s.index.Store(s.codec.Index(backendsOf(p)))
+	case fail:
+		s.table.Restore(backendsOf(p)) // the sessions of those that left are lost
+	default:
 		for _, b := range removed {
 			s.table.Forget(b)
 		}
-		return
 	}
-	var backends []*balancer.Backend
+}
+
+// backendsOf lists the backends that a pool has.
+func backendsOf(p *balancer.Pool) (list []*balancer.Backend) {
 	for _, m := range p.Snapshot().Members() {
-		backends = append(backends, m.Backend)
+		list = append(list, m.Backend)
 	}
-	s.index.Store(s.codec.Index(backends))
+	return list
 }
 
 // sweep removes sessions that have expired.

@@ -12,7 +12,8 @@
 // The other types need memory, a [Table] from [Key] to backend: bounded, expiring, in shards with a
 // lock each. [AddressKey] is for source addresses. For cookies that the application sets, a
 // [Learner] reads Set-Cookie fields of responses and finds sessions by the cookies of requests. The
-// table of a pool survives a reload; when a backend leaves, [Table.Forget] lets go of it.
+// table of a pool survives a reload; when a backend leaves, [Table.Forget] lets go of it, or its sessions
+// are kept as lost ([Table.SetKeep], [Table.Restore]).
 //
 // Cookie fields are handled as bytes. [Pairs], [Find] and [Strip] take them apart as browsers and
 // RFC 6265 do, and forward what is not ours as it came. No cookie is decoded or judged.

@@ -29,9 +29,11 @@ func NewLearner(name string, t *Table) *Learner {
 // none, as Table.Get does, and the key of that session: a caller that cannot use the backend and
 // finds another puts that into the table. cookies are the values of all Cookie fields. Of several
 // cookies of the name the first counts; with Any it is the first that was learned, among the first
-// 200. A request without such cookies counts neither as a hit nor as a miss.
+// 200, and that is not lost if there is one. A request without such cookies counts neither as a hit nor as a miss.
 func (l *Learner) Session(now int64, cookies ...[]byte) (Key, *balancer.Backend) {
 	var missed *shard
+	var lost *balancer.Backend
+	var lostKey Key
 	looked := 0
 	for _, line := range cookies {
 		for name, value := range Pairs(line) {
@@ -41,14 +43,27 @@ func (l *Learner) Session(now int64, cookies ...[]byte) (Key, *balancer.Backend)
 			if len(value) > 0 {
 				k := CookieKey(name, value)
 				missed = l.table.shard(&k)
-				if b := l.table.get(missed, &k, now); b != nil {
+				b := l.table.get(missed, &k, now)
+				switch {
+				case b == nil:
+				case !b.Removed():
 					return k, b
+				case lost == nil:
+					lostKey, lost = k, b
 				}
 			}
 			if looked++; !l.any || looked == maxCookies {
-				return Key{}, miss(missed)
+				return found(lostKey, lost, missed)
 			}
 		}
+	}
+	return found(lostKey, lost, missed)
+}
+
+// found is what a search has come to that met at most a lost session.
+func found(k Key, lost *balancer.Backend, missed *shard) (Key, *balancer.Backend) {
+	if lost != nil {
+		return k, lost
 	}
 	return Key{}, miss(missed)
 }

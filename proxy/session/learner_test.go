@@ -140,3 +140,31 @@ func TestLearnerAllocs(t *testing.T) {
 		allocs(t, "Learn "+name, func() { l.Learn(set, b, 1, issue) })
 	}
 }
+
+// A lost session is the answer only if no other cookie names one that is not.
+func TestLearnerFindsLostSessions(t *testing.T) {
+	p, c := poolOf(2)
+	b := members(p)
+	for _, name := range []string{"SID", Any} {
+		l := learner(name)
+		l.table.SetKeep(true)
+		l.Learn([]byte("SID=one"), b[0], 0, issue)
+		l.Learn([]byte("OTHER=two"), b[1], 0, issue)
+		c.Backends = c.Backends[len(c.Backends)-1:]
+		p.Apply(c, time.Unix(1, 0))
+		if got := session(l, 1, "a=1; SID=one"); got != b[0] {
+			t.Errorf("%s: got %v, want b0, which has left", name, got)
+		}
+		want := b[0]
+		if name == Any {
+			want = b[1]
+		}
+		if got := session(l, 1, "SID=one; OTHER=two"); got != want {
+			t.Errorf("%s: got %v, want %v", name, got, want)
+		}
+		l.Learn([]byte("SID=one"), b[1], 2, issue) // another backend knows it
+		if got := session(l, 3, "SID=one"); got != b[1] {
+			t.Errorf("%s: got %v, want b1", name, got)
+		}
+	}
+}

@@ -20,11 +20,14 @@ type entry struct {
 // expired reports whether timeout has passed since the last use.
 func (e *entry) expired(now, timeout int64) bool { return now-e.used >= timeout }
 
+// lost reports whether the backend of the session has left the pool.
+func (e *entry) lost() bool { return e.backend != nil && e.backend.Removed() }
+
 // contest settles that b claims the session, too.
 func (e *entry) contest(b *balancer.Backend) {
 	switch owner := e.backend; {
 	case owner == nil || owner == b:
-	case owner.Health() == balancer.Up:
+	case owner.Health() == balancer.Up && !owner.Removed():
 		e.backend = nil
 	default:
 		e.backend = b
@@ -53,10 +56,13 @@ func (s *shard) init() {
 // oldest is the entry that was not used for longest; 0 if there is none.
 func (s *shard) oldest() uint32 { return s.entries[0].prev }
 
-// use notes a use of i and returns its backend. Callers may come a little out of order: time does
-// not go back.
+// use notes a use of i, unless it is lost, and returns its backend. Callers may come a little out of
+// order: time does not go back.
 func (s *shard) use(i uint32, now int64) *balancer.Backend {
 	e := &s.entries[i]
+	if e.lost() {
+		return e.backend
+	}
 	e.used = max(e.used, now)
 	if s.entries[0].next != i {
 		s.unlink(i)
@@ -107,6 +113,25 @@ func (s *shard) forget(b *balancer.Backend) int {
 	for i := range s.entries[1:] {
 		if s.entries[i+1].backend == b {
 			s.remove(uint32(i + 1))
+			n++
+		}
+	}
+	return n
+}
+
+// restore gives lost entries to the backends of the same names and returns how many there were. It
+// takes the lock.
+func (s *shard) restore(byName map[string]*balancer.Backend) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := 0
+	for i := range s.entries[1:] {
+		e := &s.entries[i+1]
+		if !e.lost() {
+			continue
+		}
+		if b := byName[e.backend.Name()]; b != nil {
+			e.backend = b
 			n++
 		}
 	}

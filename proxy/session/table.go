@@ -29,6 +29,7 @@ type Table struct {
 	size    int64
 	timeout atomic.Int64
 	entries atomic.Int64
+	keep    atomic.Bool  // sessions whose backend has left the pool
 	seed    maphash.Seed // nobody outside can choose which shard a key is in
 	shards  []shard
 	victim  atomic.Uint32 // shard that evictFrom looks at next
@@ -62,9 +63,15 @@ func NewTable(size int, timeout time.Duration) *Table {
 // SetTimeout changes the timeout of all sessions, those in the table included.
 func (t *Table) SetTimeout(timeout time.Duration) { t.timeout.Store(int64(timeout)) }
 
+// SetKeep says what becomes of sessions whose backend has left the pool. They end, or, with keep, they
+// are lost: they are found, with the backend that has left, until they expire, for those who would
+// rather refuse a client than give it another backend. Being found then is no use: no client keeps
+// itself out for longer.
+func (t *Table) SetKeep(keep bool) { t.keep.Store(keep) }
+
 // Get returns the backend of a session and counts as its use. It is nil if there is no session, if
-// it has expired, or if its backend has left the pool; whether the backend may be used is for the
-// caller to see. Get does not allocate.
+// it has expired, or if its backend has left the pool, but see SetKeep; whether the backend may be used
+// is for the caller to see. Get does not allocate.
 func (t *Table) Get(k Key, now int64) *balancer.Backend {
 	s := t.shard(&k)
 	b := t.get(s, &k, now)
@@ -98,7 +105,7 @@ func (t *Table) live(s *shard, k *Key, now int64) uint32 {
 	}
 	e := &s.entries[i]
 	expired := e.expired(now, t.timeout.Load())
-	if !expired && (e.backend == nil || !e.backend.Removed()) {
+	if !expired && (!e.lost() || t.keep.Load()) {
 		return i
 	}
 	if expired {
@@ -187,6 +194,20 @@ func (t *Table) Forget(b *balancer.Backend) int {
 		forgotten += n
 	}
 	return forgotten
+}
+
+// Restore gives lost sessions to the backends of the pool that have the names of those that left, and
+// returns how many there were. It looks at every entry.
+func (t *Table) Restore(backends []*balancer.Backend) int {
+	byName := make(map[string]*balancer.Backend, len(backends))
+	for _, b := range backends {
+		byName[b.Name()] = b
+	}
+	restored := 0
+	for i := range t.shards {
+		restored += t.shards[i].restore(byName)
+	}
+	return restored
 }
 
 // Sweep removes expired sessions, at most 256 from each shard, and reports whether there may be more,

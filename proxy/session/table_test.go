@@ -337,3 +337,66 @@ func TestTableConcurrently(t *testing.T) {
 		t.Errorf("%d are left, count %d", got, tb.entries.Load())
 	}
 }
+
+// Sessions of backends that have left are found with keep, for as long as they would have lasted.
+func TestTableKeepsLostSessions(t *testing.T) {
+	pool, config := poolOf(2)
+	b := members(pool)
+	tb := NewTable(10, time.Minute)
+	for i := range b {
+		tb.Put(key(i), b[i], 0)
+	}
+	config.Backends = config.Backends[1:]
+	pool.Apply(config, time.Unix(1, 0))
+	get := func(k int, now int64, want *balancer.Backend) {
+		t.Helper()
+		if got := tb.Get(key(k), now); got != want {
+			t.Errorf("session %d at %v: got %v, want %v", k, time.Duration(now), got, want)
+		}
+	}
+	tb.SetKeep(true)
+	get(0, 30*second, b[0])
+	get(1, 30*second, b[1])
+	if got := tb.GetOrPut(key(0), b[1], 40*second); got != b[0] {
+		t.Errorf("a lost session is taken over by %v", got)
+	}
+	get(0, 60*second-1, b[0])
+	get(0, 60*second, nil) // asking for it did not keep it
+	get(1, 60*second, b[1])
+
+	tb.Put(key(0), b[0], 60*second)
+	if got := tb.Restore([]*balancer.Backend{b[1]}); got != 0 {
+		t.Errorf("%d sessions restored, and their backend is not back", got)
+	}
+	again := backendsOf(2)[0] // of that name
+	if got := tb.Restore([]*balancer.Backend{b[1], again}); got != 1 {
+		t.Errorf("%d sessions restored, want 1", got)
+	}
+	get(0, 61*second, again)
+	get(1, 61*second, b[1])
+
+	tb.Put(key(2), b[0], 61*second)
+	tb.Put(key(2), b[1], 61*second) // who is served all the same has another session
+	get(2, 61*second, b[1])
+	tb.Put(key(3), b[0], 61*second)
+	tb.SetKeep(false)
+	get(3, 61*second, nil)
+	if got, want := tb.Stats().Entries, 3; got != want {
+		t.Errorf("%d entries, want %d", got, want)
+	}
+}
+
+// However many sessions are lost, the table is no larger than it may be.
+func TestLostSessionsAreBounded(t *testing.T) {
+	pool, _ := poolOf(1)
+	b := members(pool)[0]
+	tb := NewTable(8, time.Hour)
+	tb.SetKeep(true)
+	pool.Close(time.Unix(1, 0))
+	for i := range 100 {
+		tb.Put(key(i), b, int64(i))
+	}
+	if got := tb.Stats(); got.Entries != 8 || got.Evictions != 92 {
+		t.Errorf("got %+v, want 8 entries", got)
+	}
+}

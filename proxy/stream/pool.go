@@ -52,7 +52,7 @@ func (p *Pool) Apply(c *config.Pool, tlsConfig *tls.Config, now time.Time) balan
 	s := newSettings(c, tlsConfig, p.settings.Load())
 	p.settings.Store(s)
 	change := p.Balancer.Apply(c, now)
-	s.sticky.forget(change.Removed)
+	s.sticky.follow(p.Balancer, change.Removed)
 	return change
 }
 

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -273,6 +274,16 @@ func TestSourceAddressStays(t *testing.T) {
 		r.pool.Balancer.Report(r.backend(first), false, time.Now())
 		if fallback == config.FallbackFail {
 			r.refused()
+			r.pool.Balancer.Report(r.backend(first), true, time.Now())
+			want(t, r.dial(), first)
+			all := r.config.Backends
+			r.apply(func(p *config.Pool) {
+				p.Backends = slices.DeleteFunc(slices.Clone(all), func(b *config.Backend) bool { return b.Name == first })
+			})
+			r.refused()
+			r.refused()
+			r.apply(func(p *config.Pool) { p.Backends = all })
+			want(t, r.dial(), first)
 			continue
 		}
 		other := map[string]string{"a": "b", "b": "a"}[first]
