@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 	"syscall"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -173,7 +174,10 @@ func (l *loop) take(s *session, n int) {
 		o.out.Add(payload, w.peer, segment)
 	}
 	l.filled += n
-	s.fails.Store(false)
+	s.peer.present()
+	if s.fails.Load() {
+		s.fails.Store(false)
+	}
 	s.out.add(datagrams, bytes)
 	s.site.target.stats.Sent(s.shard, uint64(datagrams), uint64(bytes))
 	if last := s.used.Swap(l.now); l.now-last > touchPause {
@@ -186,7 +190,7 @@ func (l *loop) take(s *session, n int) {
 
 // touchPause is how old the place of a session in the order of use may be before a reply renews it;
 // datagrams of the client always do.
-const touchPause = int64(500e6)
+const touchPause = int64(500 * time.Millisecond)
 
 // settle ends a session that has had all its replies, unless its client asks again at this moment.
 func (s *session) settle() {
@@ -269,7 +273,7 @@ func (s *session) absent(errno syscall.Errno, now int64) {
 	s.fails.Store(true)
 	p := s.peer
 	p.stats.ConnectError(telemetry.ConnectReasonOf(errno))
-	if f := s.pool.engine.ConnectFailed; f != nil && p.absent(now) {
+	if f := s.pool.engine.ConnectFailed; p.absent(now) && f != nil {
 		f(s.pool.Balancer.Name(), p.backend, os.NewSyscallError("send", errno))
 	}
 }

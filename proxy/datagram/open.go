@@ -83,8 +83,19 @@ func (k *Socket) connect(a *arrival, tried *balancer.Tried) (*session, telemetry
 	key := persistence.AddressKey(src.Addr())
 	had := set.sticky.find(key, k.now)
 	flow := balancer.Flow{Src: src, Dst: a.from.Local(), Proto: balancer.UDP, CID: a.cid}
+	var refusing *balancer.Backend // that is left for the case that nobody else is there
 	for {
 		lease, err := k.acquire(p, set, a.want, had, flow, tried)
+		if err == nil && lease.Backend().Peer().(*peer).refusing(k.now) {
+			refusing = lease.Backend()
+			lease.Release()
+			tried.Add(refusing)
+			continue
+		}
+		if err != nil && refusing != nil {
+			lease, err = p.Balancer.AcquireBackend(refusing, nil)
+			refusing = nil
+		}
 		if err != nil {
 			return nil, refusal(err)
 		}

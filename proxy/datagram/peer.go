@@ -2,6 +2,8 @@ package datagram
 
 import (
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"weir/balancer"
 	"weir/telemetry"
@@ -13,11 +15,13 @@ type peer struct {
 	backend *balancer.Backend
 	stats   *telemetry.Backend
 	ports   *ports
+	refused atomic.Int64 // until when new sessions avoid it; 0: it has answered since it was not there
 
 	mu    sync.Mutex
 	first *session
 	n     int
 	told  int64 // when somebody was told that it is not there
+	pause int64 // for how long it was avoided last
 }
 
 var _ balancer.Peer = (*peer)(nil)
@@ -81,11 +85,37 @@ func (p *peer) cut(why *cause) {
 	}
 }
 
+// refusing reports whether new sessions had better go elsewhere.
+func (p *peer) refusing(now int64) bool {
+	return now < p.refused.Load()
+}
+
+// present notes that the backend has answered.
+func (p *peer) present() {
+	if p.refused.Load() != 0 {
+		p.refused.Store(0)
+	}
+}
+
+// For how long new sessions avoid a backend that is not there, before one of them tries it: ever longer.
+const (
+	firstPause = int64(time.Second)
+	lastPause  = int64(30 * time.Second)
+)
+
 // absent notes that nobody listens on the backend, and reports whether that is worth telling: once in
 // a while.
 func (p *peer) absent(now int64) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	switch until := p.refused.Load(); {
+	case until == 0:
+		p.pause = firstPause
+		p.refused.Store(now + p.pause)
+	case now >= until:
+		p.pause = min(2*p.pause, lastPause)
+		p.refused.Store(now + p.pause)
+	}
 	if p.told != 0 && now-p.told < absentPause {
 		return false
 	}
@@ -94,4 +124,4 @@ func (p *peer) absent(now int64) bool {
 }
 
 // absentPause is how often, at most, the health check is told that a backend is not there.
-const absentPause = int64(100e6)
+const absentPause = int64(100 * time.Millisecond)

@@ -354,3 +354,40 @@ func TestDrained(t *testing.T) {
 		t.Errorf("the session went on with %s", got)
 	}
 }
+
+// TestRefusing: new sessions avoid a backend that is not there, ever longer, until it answers.
+func TestRefusing(t *testing.T) {
+	p := &peer{}
+	second := int64(time.Second)
+	if p.refusing(second) {
+		t.Error("before anything happened")
+	}
+	p.absent(10 * second)
+	p.absent(10*second + 1) // within the same pause
+	for _, tt := range []struct {
+		at   int64
+		want bool
+	}{{10 * second, true}, {11*second - 1, true}, {11 * second, false}} {
+		if got := p.refusing(tt.at); got != tt.want {
+			t.Errorf("at %v: %v", time.Duration(tt.at), got)
+		}
+	}
+	p.absent(11 * second)
+	if !p.refusing(13*second-1) || p.refusing(13*second) {
+		t.Error("the second pause is not twice as long")
+	}
+	for at := 13 * second; at < 500*second; at += 40 * second {
+		p.absent(at)
+	}
+	if p.pause != lastPause {
+		t.Errorf("a pause of %v", time.Duration(p.pause))
+	}
+	p.present()
+	if p.refusing(500 * second) {
+		t.Error("it has answered")
+	}
+	p.absent(600 * second)
+	if p.pause != firstPause {
+		t.Errorf("after an answer, a pause of %v", time.Duration(p.pause))
+	}
+}
