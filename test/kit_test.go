@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -41,10 +42,11 @@ type daemon struct {
 }
 
 // start runs weir with a configuration, waits until it is ready, and ends it with the test. The
-// configuration has no section admin, or one whose socket is SOCKET.
-func start(t testing.TB, configuration string) *daemon {
+// configuration has no section admin, or one whose socket is SOCKET. through is a command that runs what
+// is appended to it; empty: none.
+func start(t testing.TB, configuration string, through ...string) *daemon {
 	t.Helper()
-	d := launch(t, configuration)
+	d := launch(t, configuration, through...)
 	eventually(t, "weir is ready", func() bool {
 		if d.over() {
 			t.Fatalf("weir has ended: %v", d.cmd.ProcessState)
@@ -56,7 +58,7 @@ func start(t testing.TB, configuration string) *daemon {
 }
 
 // launch is start without waiting.
-func launch(t testing.TB, configuration string) *daemon {
+func launch(t testing.TB, configuration string, through ...string) *daemon {
 	t.Helper()
 	// Not t.TempDir: with the name of the test in it, the path of the socket gets too long.
 	dir, err := os.MkdirTemp("", "weir-test-")
@@ -77,7 +79,8 @@ func launch(t testing.TB, configuration string) *daemon {
 		},
 	}}
 	d.write(configuration)
-	d.cmd = exec.Command(binary, "run", "-c", d.file)
+	command := append(slices.Clone(through), binary, "run", "-c", d.file)
+	d.cmd = exec.Command(command[0], command[1:]...)
 	d.cmd.Stdout, d.cmd.Stderr = d.log, d.log
 	if err := d.cmd.Start(); err != nil {
 		t.Fatal(err)
