@@ -28,6 +28,11 @@
 // [Watcher] tells when the peer of a socket goes away while nobody reads from it. [Buffer] is a
 // pooled piece of memory. [Now] is the monotonic clock of all deadlines here.
 //
+// Datagrams have sockets of their own. A [UDPListener] receives those of all clients into a [UDPBatch],
+// as many as there are with one system call, and tells where each came from and went to; a [UDPConn]
+// is bound to one backend. What a [UDPOut] has gathered leaves with one call, too. A [UDPPoll] waits for
+// any number of UDPConns in one goroutine.
+//
 // A Conn belongs to one goroutine, except for Shutdown; reading and writing may be split between
 // two. Everything else here may be used from any goroutine.
 package wire
