@@ -123,7 +123,9 @@ func TestTCPDrain(t *testing.T) {
 	s.reload(strings.ReplaceAll(s.config("", "health_check: none, "+inFlow(b)), "sql", "other"))
 	says(t, fourth, "a while")
 	wantReset(t, fourth)
-	s.last(7, "drain_timeout", "drain")
+	if l := s.logged(7)[6]; l.Outcome != "drain_timeout" || l.EndedBy != "drain" || l.Pool != "sql" {
+		t.Errorf("logged as %+v", l)
+	}
 }
 
 // TestTCPRebalance moves the connections of a backend that goes down or is removed, at the rate that is
