@@ -295,7 +295,7 @@ pools:
 	for _, row := range []string{
 		`^weir \S+, pid ` + fmt.Sprint(d.cmd.Process.Pid) + `, up \S+, generation 1, ready$`,
 		`^web +http +` + regexp.QuoteMeta(address) + ` +app +\d+$`,
-		`^app +http +least_connections +2/2 +primary$`,
+		`^app +http +least_connections +2/2 +0 +primary$`,
 		`^app/b1 +` + b[0].Addr().String() + ` +up +\S+ +ready +3 +0 +12 +connect .*$`,
 		`^app/b2 +` + b[1].Addr().String() + ` +up +\S+ +maintenance +\S+ +0 +0 +in maintenance; connect .*$`,
 	} {
