@@ -84,8 +84,8 @@ func TestDrainDoesNotWaitForTheSilent(t *testing.T) {
 	cert := lbtest.NewCertificate(t, "shop.example")
 	o := answering(t, ok200)
 	for _, text := range []string{
-		site("timeouts: { client_header: 300ms }", "", o.Addr()),
-		secureSite(cert, "timeouts: { client_tls: 300ms }", "", o.Addr()),
+		site("timeouts: { client_header: 1s }", "", o.Addr()),
+		secureSite(cert, "timeouts: { client_tls: 1s }", "", o.Addr()),
 	} {
 		r := start(t, text)
 		silent := r.dial()
@@ -106,11 +106,8 @@ func TestIdleTLSEndsWithAnAlert(t *testing.T) {
 	o := answering(t, ok200)
 	for _, how := range []string{"drain", "time-out", "time-out before a request"} {
 		t.Run(how, func(t *testing.T) {
-			listener := ""
-			if how != "drain" {
-				listener = "timeouts: { client_idle: 200ms, client_header: 200ms }"
-			}
-			r := start(t, secureSite(cert, listener, "", o.Addr()))
+			listener := map[string]string{"time-out": "timeouts: { client_idle: 200ms }", "time-out before a request": "timeouts: { client_header: 600ms }"}
+			r := start(t, secureSite(cert, listener[how], "", o.Addr()))
 			old := trusting(t, cert)
 			old.MaxVersion = tls.VersionTLS12 // whose records show what they are
 			c := r.dialTLS(old)
@@ -172,45 +169,70 @@ func isTimeout(err error) bool {
 	return errors.As(err, &ne) && ne.Timeout()
 }
 
-// Time-outs below one second act at their time.
+// Time-outs below one second act at their time, and not at the next look that comes each second.
 func TestShortIdleTimeouts(t *testing.T) {
+	const request = "GET / HTTP/1.1\r\nHost: h\r\n\r\n"
+	tests := []struct {
+		name, timeouts string
+		use            func(c *client)
+	}{
+		{"silent", "client_header: 150ms", func(*client) {}},
+		{"after a request", "client_idle: 150ms", func(c *client) {
+			c.send(request)
+			c.want("GET", 200, "ok")
+		}},
+		{"after two requests", "client_idle: 150ms", func(c *client) {
+			c.send(request + request) // at once: the first silence would be long enough on a busy machine
+			c.want("GET", 200, "ok")
+			c.want("GET", 200, "ok")
+		}},
+		{"after an upload", "client_idle: 150ms", func(c *client) {
+			c.send("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n")
+			c.send("0\r\n\r\n")
+			c.want("POST", 200, "ok")
+		}},
+	}
 	o := answering(t, ok200)
-	r := start(t, site("timeouts: { client_header: 150ms, client_idle: 150ms }", "", o.Addr()))
-	for _, requests := range []int{0, 1, 2} {
-		c := r.dial()
-		began := time.Now()
-		for range requests {
-			c.get("/", "ok")
-		}
-		c.wantEnd()
-		if d := time.Since(began); d < 140*time.Millisecond || d > 900*time.Millisecond {
-			t.Errorf("after %d requests the end came after %v, want 150 ms", requests, d)
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			r := start(t, site("timeouts: { "+tt.timeouts+" }", "", o.Addr()))
+			promptly(t, 900*time.Millisecond, func() time.Duration {
+				began := time.Now() // before all that the time-out could be counted from
+				c := r.dial()
+				tt.use(c)
+				c.wantEnd()
+				d := time.Since(began)
+				if d < 150*time.Millisecond {
+					t.Errorf("the end came after %v, want 150 ms", d)
+				}
+				return d
+			})
+		})
+	}
+}
+
+// promptly wants what attempt measures to take less than limit. On a busy machine anything may take long
+// once; what waits for something else does so each time.
+func promptly(t *testing.T, limit time.Duration, attempt func() time.Duration) {
+	t.Helper()
+	var d time.Duration
+	for range 10 {
+		if d = attempt(); d < limit || t.Failed() {
+			return
 		}
 	}
-	upload := r.dial()
-	began := time.Now()
-	upload.send("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n")
-	upload.send("0\r\n\r\n")
-	upload.want("POST", 200, "ok")
-	upload.wantEnd()
-	if d := time.Since(began); d < 140*time.Millisecond || d > 900*time.Millisecond {
-		t.Errorf("after an upload the end came after %v, want 150 ms", d)
-	}
+	t.Errorf("it never took less than %v, at last %v", limit, d)
 }
 
 // An empty line in two pieces begins no head that could be late.
 func TestEmptyLineInTwoPieces(t *testing.T) {
 	o := answering(t, ok200)
-	r := start(t, site("timeouts: { client_header: 150ms, client_idle: 400ms }", "", o.Addr()))
+	r := start(t, site("timeouts: { client_header: 500ms, client_idle: 1500ms }", "", o.Addr()))
 	c := r.dial()
 	c.get("/", "ok")
 	c.send("\r")
 	<-time.After(20 * time.Millisecond)
 	c.send("\n")
-	began := time.Now()
-	c.wantEnd()
-	if d := time.Since(began); d > 2*time.Second {
-		t.Errorf("the end came after %v", d)
-	}
+	c.wantEnd() // without a 408, and before the patience of the client ends
 	r.wantOutcomes("ok 1")
 }

@@ -171,11 +171,11 @@ func TestHTTP10(t *testing.T) {
 // head, whose time-out would be a 408.
 func TestEmptyLineBehindBodyIsNoRequest(t *testing.T) {
 	o := answering(t, ok200)
-	r := start(t, site("timeouts: { client_header: 100ms }", "", o.Addr()))
+	r := start(t, site("timeouts: { client_header: 500ms }", "", o.Addr()))
 	c := r.dial()
 	c.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc\r\n")
 	c.want("POST", 200, "ok")
-	if err := c.SetReadDeadline(time.Now().Add(300 * time.Millisecond)); err != nil {
+	if err := c.SetReadDeadline(time.Now().Add(900 * time.Millisecond)); err != nil {
 		t.Fatal(err)
 	}
 	if b, err := c.r.ReadByte(); !errors.Is(err, os.ErrDeadlineExceeded) {

@@ -30,7 +30,7 @@ func TestAccessLog(t *testing.T) {
 		t.Fatal(err)
 	}
 	o := answering(t, ok200)
-	c := load(t, site("timeouts: { client_header: 200ms }", "", o.Addr(), lbtest.Refusing(t)))
+	c := load(t, site("timeouts: { client_header: 600ms }", "", o.Addr(), lbtest.Refusing(t)))
 	r := startWith(t, c, log)
 	client := r.dial()
 	for range 2 {
