@@ -84,6 +84,9 @@ func (o *origin) listen() (addr net.Addr, serve func() error, err error) {
 	if o.scenario.Protocol == TCP {
 		return l.Addr(), func() error { return o.serveTCP(l) }, nil
 	}
+	if o.scenario.MiB == 0 {
+		return l.Addr(), func() error { return o.serveSmall(l) }, nil
+	}
 	s := &fasthttp.Server{
 		Handler:                       o.handle,
 		ConnState:                     o.state,
@@ -102,10 +105,6 @@ func (o *origin) state(_ net.Conn, s fasthttp.ConnState) {
 
 func (o *origin) handle(ctx *fasthttp.RequestCtx) {
 	switch string(ctx.Path()) {
-	case smallPath:
-		o.exchanges.Add(1)
-		ctx.SetContentType("text/plain")
-		ctx.SetBodyString(smallBody)
 	case bulkPath:
 		o.exchanges.Add(1)
 		ctx.SetContentType("application/octet-stream")

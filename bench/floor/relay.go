@@ -184,11 +184,11 @@ func (r *Relay) forward(fd int) {
 	if peer == 0 {
 		return
 	}
-	n, err := receive(fd, r.buf)
+	n, err := Receive(fd, r.buf)
 	if err == unix.EAGAIN || err == unix.EINTR {
 		return
 	}
-	if err != 0 || n == 0 || !sendAll(peer, r.buf[:n]) {
+	if err != 0 || n == 0 || !SendAll(peer, r.buf[:n]) {
 		r.end(fd)
 	}
 }

@@ -123,8 +123,8 @@ func TestSendAllWaits(t *testing.T) {
 		b, _ := io.ReadAll(reader)
 		heard <- b
 	}()
-	if !sendAll(pair[0], said) {
-		t.Error("sendAll says that the connection is broken")
+	if !SendAll(pair[0], said) {
+		t.Error("SendAll says that the connection is broken")
 	}
 	if err := unix.Close(pair[0]); err != nil {
 		t.Fatal(err)

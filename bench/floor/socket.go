@@ -86,14 +86,15 @@ func wait(epoll int, events []unix.EpollEvent) (int, unix.Errno) {
 	return int(n), err
 }
 
-func receive(fd int, b []byte) (int, unix.Errno) {
+// Receive is one recv: how many bytes came, 0 at the end of the stream.
+func Receive(fd int, b []byte) (int, unix.Errno) {
 	n, _, err := unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd),
 		uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)), 0, 0, 0)
 	return int(n), err
 }
 
-// sendAll sends all of b, which is not empty; false: the connection is broken.
-func sendAll(fd int, b []byte) bool {
+// SendAll sends all of b, which is not empty; false: the connection is broken.
+func SendAll(fd int, b []byte) bool {
 	for {
 		n, _, err := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(fd),
 			uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)), unix.MSG_NOSIGNAL, 0, 0)
