@@ -36,7 +36,7 @@ type Engine struct {
 }
 
 // maxLoops bounds the goroutines that wait for replies.
-const maxLoops = 8
+const maxLoops = 4
 
 // Start starts the goroutines that wait for replies, unless they run. It is called before a session
 // can be opened.

@@ -331,7 +331,7 @@ func TestNoPool(t *testing.T) {
 	eventually(t, "the datagram is dropped", func() bool { return stats.Drops(telemetry.DropNoRoute) == 1 })
 }
 
-// TestNeverLetsGo: with target_rebalance false and drain_timeout, drained sessions end then and not before.
+// TestDrainTimeoutOfOverride: a backend that was drained and is ready again keeps its sessions.
 func TestDrainTimeoutOfOverride(t *testing.T) {
 	r := newRig(t, rigOptions{pool: func(p *config.Pool) { p.Rebalance.Move = false }}, trio(t)...)
 	c := newClient(t, "", r.addr())

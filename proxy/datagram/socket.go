@@ -2,6 +2,7 @@ package datagram
 
 import (
 	"errors"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -23,6 +24,8 @@ type Socket struct {
 	closed   atomic.Bool
 	stopping chan struct{}
 	done     chan struct{}
+
+	mu sync.Mutex // held while a batch is served, so that a former owner gets no session any more
 
 	// The rest belongs to the goroutine that receives. A run is datagrams of one session that came one
 	// after the other: they leave together.
@@ -59,7 +62,10 @@ func (k *Socket) Addr() string { return k.listener.Addr().String() }
 
 // Give makes c the owner of the datagrams to come. The sessions of its former owner end.
 func (k *Socket) Give(c *Clients) {
-	if former := k.clients.Swap(c); former != nil && former != c {
+	k.mu.Lock()
+	former := k.clients.Swap(c)
+	k.mu.Unlock()
+	if former != nil && former != c {
 		former.Leave(k)
 	}
 }
@@ -108,6 +114,8 @@ func (k *Socket) receive() {
 
 // serve carries the n datagrams of the batch.
 func (k *Socket) serve(n int) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
 	defer k.recovered()
 	c := k.clients.Load()
 	site := c.site.Load()
