@@ -90,14 +90,53 @@ func TestLargeResponses(t *testing.T) {
 	c.wantEnd()
 	r.wantSpliced()
 	r.wantOutcomes("ok 4")
-	// What is encrypted, or in chunks, is copied.
-	open := r.s.engine.Pipes.Open()
-	old := r.dial()
-	old.send("GET /close HTTP/1.0\r\n\r\n")
-	old.wantBody(body)
-	if got := r.s.engine.Pipes.Open(); got != open {
-		t.Errorf("%d pipes for one response at a time, before %d", got, open)
+}
+
+// What is encrypted is never spliced, on whichever side, and arrives all the same.
+func TestLargeBodiesUnderTLS(t *testing.T) {
+	body := largeBody(7)
+	cert := lbtest.NewCertificate(t, "shop.example")
+	serve := func(s *side) {
+		for {
+			head, ok := s.head()
+			if !ok {
+				return
+			}
+			if strings.HasPrefix(head, "POST ") {
+				got := make([]byte, len(body))
+				if _, err := io.ReadFull(s.r, got); err != nil {
+					return
+				}
+				s.send(ofLength("HTTP/1.1 200 OK", 4) + fmt.Sprint(bytes.Equal(got, body)))
+				continue
+			}
+			s.send(ofLength("HTTP/1.1 200 OK", len(body)) + string(body))
+		}
 	}
+	exchange := func(t *testing.T, r *rig, c *client, send func(string)) {
+		t.Helper()
+		for range 2 {
+			send(getShop)
+			c.wantBody(body)
+			send(ofLength("POST / HTTP/1.1", len(body)) + string(body))
+			c.want("POST", 200, "true")
+		}
+		r.wantOutcomes("ok 4")
+		if n := r.s.engine.Pipes.Open(); n != 0 {
+			t.Errorf("%d pipes were taken", n)
+		}
+	}
+	t.Run("front", func(t *testing.T) {
+		r := start(t, secureSite(cert, "", "", newOrigin(t, serve).Addr()))
+		c := r.dialTLS(trusting(t, cert))
+		exchange(t, r, c.client, c.ask)
+	})
+	t.Run("back", func(t *testing.T) {
+		o := newTLSOrigin(t, serverTLS(cert), serve)
+		r := start(t, site("", "protocol: https\ntls: { verify: false }\n", o.Addr()))
+		c := r.dial()
+		exchange(t, r, c, c.send)
+	})
 }
 
 // A response that is short of its length is seen to be so, whichever way it ends.

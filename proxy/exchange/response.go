@@ -452,6 +452,9 @@ func (c *client) sendChunks(b []byte, content bool) (int, error) {
 // how much there may still be: for much of it, the buffer becomes a large one.
 func (c *client) moreBody(want int64) (int, error) {
 	w := c.work
+	if want >= wire.HugeSize && c.stream.tls != nil && w.x.backend.tls == nil {
+		w.enlargeMuch()
+	}
 	if want > wire.SmallSize {
 		w.enlarge()
 	}
@@ -467,6 +470,17 @@ func (w *work) enlarge() {
 	if len(w.back.B) < wire.LargeSize {
 		w.back.Put()
 		w.back = wire.GetBuffer(wire.LargeSize)
+	}
+}
+
+// enlargeMuch makes the buffer a huge one, if there is one.
+func (w *work) enlargeMuch() {
+	if len(w.back.B) >= wire.HugeSize {
+		return
+	}
+	if b := wire.GetHugeBuffer(); b != nil {
+		w.back.Put()
+		w.back = b
 	}
 }
 

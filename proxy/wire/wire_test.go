@@ -182,6 +182,36 @@ func TestBuffers(t *testing.T) {
 	}
 }
 
+// TestHugeBuffersAreBounded: those who get none take others.
+func TestHugeBuffersAreBounded(t *testing.T) {
+	var taken []*Buffer
+	for b := GetHugeBuffer(); b != nil; b = GetHugeBuffer() {
+		if len(b.B) != HugeSize {
+			t.Fatalf("a huge buffer has %d bytes", len(b.B))
+		}
+		if taken = append(taken, b); len(taken) > maxHuge {
+			break
+		}
+	}
+	if len(taken) != maxHuge {
+		t.Errorf("%d huge buffers, want %d", len(taken), maxHuge)
+	}
+	for _, b := range taken {
+		b.B = b.B[:0]
+		b.Put()
+	}
+	b := GetBuffer(HugeSize) // as large, and none of them
+	b.Put()
+	if n := hugeInUse.Load(); n != 0 {
+		t.Errorf("%d are in use when all are back", n)
+	}
+	if b := GetHugeBuffer(); b == nil || len(b.B) != HugeSize {
+		t.Error("none, or not a whole one, when all are back")
+	} else {
+		b.Put()
+	}
+}
+
 func TestClock(t *testing.T) {
 	at := Now()
 	if at <= 0 || Now() < at {
