@@ -8,14 +8,17 @@
 // The path of a flow: [Pool.Acquire] → [Flow.Hash] → [Picker.Pick], of which there are three.
 // rotation walks a precomputed cycle (weighted round robin; schedule lays it out), leastConnections
 // compares the leases of all backends, hashing looks a key up in a Maglev table. A flow that failed
-// on a backend puts it into its [Tried] and calls Acquire again.
+// on a backend puts it into its [Tried] and calls Acquire again. Where every backend has its maximum of
+// leases, or none has had a verdict, [Pool.Await] waits for one, in a bounded queue (queue.go). A flow of
+// a session asks for its own backend ([Pool.AcquireBackend]), and waits for that.
 //
 // The path of a change: [Pool.Apply], [Pool.Report], [Pool.SetAdmin] and [Pool.Ramp] change the
 // seats of the backends under the pool's mutex, settle brings health, state and slow start in line,
 // elect finds the [Tier] that serves, and publish swaps the snapshot in and closes
 // [Snapshot.Replaced] of the old one. What did not change keeps its identity: a backend with the
 // same name and address is the same *Backend over every Apply, with its leases, health, ramp and
-// override, and the rotation goes on where it was (see ledger).
+// override, and the rotation goes on where it was (see ledger). [Pool.Drained] says which backends have
+// been on their way out for too long; their owner ends what they have left.
 //
 // Rules that are not obvious from the names:
 //
@@ -29,7 +32,7 @@
 //
 // This package opens no socket, starts no goroutine, reads no clock (time is an argument) and logs
 // nothing. Readers, Acquire and Release may be called from any number of goroutines and take no
-// lock; writers may too and wait for one another. Apply, Report and SetAdmin cost up to a few
+// lock, unless there is somebody in the queue to be called; writers may too and wait for one another. Apply, Report and SetAdmin cost up to a few
 // milliseconds with a thousand backends (a table is built), so they do not belong on the path of a
 // flow.
 package balancer

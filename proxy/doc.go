@@ -13,8 +13,9 @@
 // Verdicts of health checks come in from the monitor's goroutines (health.go) and are reported to
 // the balancer, which publishes a new snapshot; exchanges meet it at their next pick. Failed
 // connects of live traffic go the other way, to the monitor. The steward (steward.go) is the one
-// goroutine with a clock: it advances slow starts and closes connections that have been idle for
-// too long.
+// goroutine with a clock: it advances slow starts, closes connections that have been idle for
+// too long, and cuts what is left on backends that have drained for as long as they may, also those of
+// pools that are no longer configured. What outlives the process is in state_dir (statedir.go).
 //
 // Start, Apply and Shutdown are called by one goroutine at a time; everything else may be called
 // from any. Shutdown waits for every goroutine that the server has started.

@@ -8,7 +8,8 @@
 // admit (admission.go), match ([route.Table.Match]), find the session (sticky.go), write the head
 // that the backend gets, with what it is told of the client (forward.go, after the rules of
 // forwarding.go; forwardtrusted.go if a trusted proxy has something to say), acquire a lease
-// ([balancer.Pool.Acquire]) and take an idle connection of the backend's [peer] (pick.go), send and
+// ([balancer.Pool.Acquire]; queue.go if that takes waiting) and take an idle connection of the backend's
+// [peer] (pick.go), send and
 // receive ([wire.Conn.Exchange]), send the response (response.go), give back lease and connection
 // (exchange.go). That is four system calls, and a look at the idle connection. A request whose body
 // is still to come leaves the wait and gets a second goroutine that forwards the body while the
@@ -21,6 +22,7 @@
 // each request uses the ones that it met first.
 //
 // Rules that must hold:
+//   - Who waits in the queue holds no lease.
 //   - A lease is released once, by done, connectFailed, retryAfter or abandon, whichever ends its
 //     use; after that the exchange holds no connection of that backend.
 //   - A backend's connection is used again only if the response was complete, nothing was left over
@@ -31,5 +33,7 @@
 //   - A response that was cut off is never made to look whole.
 //
 // Whoever ends a connection from outside (client.stop, the watcher) shuts sockets down and sets
-// client.gone; a drain interrupts the waits of idle ones. Only the owning goroutine closes.
+// client.gone; a drain interrupts the waits of idle ones. Pool.Drain, called about once a second, shuts
+// down the connections to a backend whose drain_timeout has passed and marks them cut (drain.go). Only
+// the owning goroutine closes.
 package exchange
