@@ -238,7 +238,7 @@ pools:
   data: { protocol: udp, backends: [%q] }
 `, front, front, back, back))
 	for _, direction := range []string{"", "-R"} {
-		args := []string{"-c", "127.0.0.1", "-p", port(front), "-u", "-b", "20M", "-l", "1200", "-t", "2", "-J"}
+		args := []string{"-c", "127.0.0.1", "-p", port(front), "-u", "-b", "10M", "-l", "1200", "-w", "2M", "-t", "2", "-J"}
 		if direction != "" {
 			args = append(args, direction)
 		}
@@ -261,13 +261,16 @@ pools:
 		if err != nil || json.Unmarshal(out, &report) != nil {
 			t.Fatalf("iperf3 %s: %v\n%s", direction, err, out)
 		}
-		// 20 Mbit/s for 2 s are about 4,100 datagrams. A machine that is busy loses some.
-		if s := report.End.Sum; s.Packets < 2000 || s.LostPercent > 20 {
+		// 10 Mbit/s for 2 s are about 2,080 datagrams. The sockets of iperf3 lose some on a busy machine.
+		if s := report.End.Sum; s.Packets < 1500 || s.LostPercent > 50 {
 			t.Errorf("iperf3 %s: %+v", direction, s)
 		}
 	}
-	if n := d.metric("weir_udp_datagrams_total", "direction", "out", "listener", "data", "pool", "data"); n < 1600 {
+	if n := d.metric("weir_udp_datagrams_total", "direction", "out", "listener", "data", "pool", "data"); n < 1500 {
 		t.Errorf("%v datagrams to clients are counted", n)
+	}
+	if n := d.metric("weir_udp_datagrams_dropped_total", "listener", "data"); n != 0 {
+		t.Errorf("weir has dropped %v datagrams", n)
 	}
 }
 
