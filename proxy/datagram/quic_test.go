@@ -1,9 +1,13 @@
 package datagram
 
 import (
+	"bytes"
 	"context"
+	"encoding/binary"
 	"fmt"
+	"math/rand/v2"
 	"net"
+	"net/netip"
 	"slices"
 	"testing"
 	"time"
@@ -11,6 +15,7 @@ import (
 	"github.com/quic-go/quic-go"
 
 	"weir/config"
+	"weir/internal/sniff"
 	"weir/telemetry"
 )
 
@@ -186,5 +191,49 @@ func TestQUICBackendDown(t *testing.T) {
 		if got := ask(t, q.dial(t, transport(t), q.addr()), 100); got == name {
 			t.Errorf("%s is down and serves", got)
 		}
+	}
+}
+
+// TestGarbage sends what looks like QUIC, more or less, to backends that send it back: nothing breaks, and
+// nothing is left of it.
+func TestGarbage(t *testing.T) {
+	var addrs []netip.AddrPort
+	for range 3 {
+		addrs = append(addrs, newOrigin(t, "", echo).addr)
+	}
+	r := newRig(t, rigOptions{pool: func(p *config.Pool) {
+		p.Protocol, p.Algorithm = config.QUIC, config.QUICCID
+		p.Persistence = &config.Persistence{Type: config.PersistSourceIP, Timeout: time.Minute}
+	}}, addrs...)
+	seed := time.Now().UnixNano()
+	t.Logf("seed %d", seed)
+	random := rand.New(rand.NewPCG(uint64(seed), 0))
+	clients := []*client{newClient(t, "", r.addr()), newClient(t, "127.0.0.2:0", r.addr()), newClient(t, "", r.addr())}
+	firsts := []byte{0x00, 0x40, 0x80, 0xc0, 0xd0, 0xe0, 0xf0}
+	versions := []uint32{0, sniff.QUICv1, sniff.QUICv2, 0x1a2a3a4a}
+	for range 5000 {
+		b := []byte{firsts[random.IntN(len(firsts))] | byte(random.IntN(16))}
+		if b[0]&0x80 != 0 {
+			b = binary.BigEndian.AppendUint32(b, versions[random.IntN(len(versions))])
+			for range 2 { // few IDs, so that they meet
+				id := bytes.Repeat([]byte{byte(random.IntN(4))}, random.IntN(22))
+				b = append(append(b, byte(len(id))), id...)
+			}
+			b = append(b, 0, 0x40, byte(random.IntN(64)))
+		} else {
+			b = append(b, bytes.Repeat([]byte{byte(random.IntN(4))}, random.IntN(22))...)
+		}
+		for range random.IntN(60) {
+			b = append(b, byte(random.IntN(256)))
+		}
+		c := clients[random.IntN(len(clients))]
+		c.send(string(b[:1+random.IntN(len(b))]))
+	}
+	eventually(t, "everything is looked at", func() bool {
+		c := r.stats().Counts()
+		return c.Received+c.Dropped >= 5000
+	})
+	if n := r.clients.Count(); n > 3 {
+		t.Errorf("%d sessions of three clients", n)
 	}
 }
