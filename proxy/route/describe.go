@@ -7,7 +7,7 @@ import (
 	"weir/config"
 )
 
-// Describe says what a listener does with requests, one line for each route, in the order in which
+// Describe says what a listener does with requests or connections, one line for each route, in the order in which
 // they are tried, and one for those that no route takes.
 func Describe(l *config.Listener) []string {
 	var lines []string
@@ -29,6 +29,7 @@ func Describe(l *config.Listener) []string {
 func describeMatchers(r *config.Route) []string {
 	var parts []string
 	for _, m := range [][2]string{
+		{"sni", strings.Join(r.SNI, " or ")}, {"alpn", strings.Join(r.ALPN, " or ")},
 		{"host", r.Host}, {"path", r.Path}, {"path_prefix", r.PathPrefix}, {"path_regex", r.PathRegex}, {"method", strings.Join(r.Methods, " or ")},
 	} {
 		if m[1] != "" {

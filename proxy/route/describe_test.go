@@ -16,6 +16,7 @@ func TestDescribe(t *testing.T) {
 			Source: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("::1/128")}, Split: []config.Arm{{Pool: "a", Weight: 9}, {Pool: "b", Weight: 1}}},
 		{Origin: at(7), Path: "/old", Redirect: &config.Redirect{To: "https://{host}/new", Status: 308}},
 		{Origin: at(8), Respond: &config.Respond{Status: 405}, ResponseHeaders: config.HeaderChange{Add: []config.Header{{Name: "Allow", Value: "GET"}}}},
+		{Origin: at(10), SNI: []string{"a.example", "*.b.example"}, ALPN: []string{"h2", "imap"}, Pool: "mail"},
 		{Origin: at(9), Pool: "web", RequestHeaders: config.HeaderChange{Remove: []string{"X-B"}, Set: []config.Header{{Name: "Authorization", Value: "secret"}}}},
 	}}
 	want := []string{
@@ -23,6 +24,7 @@ func TestDescribe(t *testing.T) {
 		`weir.yaml:6: path_regex ^/[0-9]+$, header X-A = "b c", query q = "", source 10.0.0.0/8 or ::1/128 → split a 9 : b 1`,
 		`weir.yaml:7: path /old → redirect 308 to https://{host}/new`,
 		`weir.yaml:8: everything → respond 405, response add Allow`,
+		`weir.yaml:10: sni a.example or *.b.example, alpn h2 or imap → pool mail`,
 		`weir.yaml:9: everything → pool web, request remove X-B, request set Authorization`,
 		`weir.yaml:3: everything else → pool web`,
 	}

@@ -36,14 +36,19 @@ func (s *session) accept(hello *sniff.Hello) (*cause, error) {
 	s.layers[wire.Client] = secure
 	hello.ServerName = []byte(state.ServerName)
 	if p := state.NegotiatedProtocol; p != "" {
+		s.alpn = p
 		hello.ALPN = append(sniff.Protocols{byte(len(p))}, p...)
 	}
 	return nil, nil
 }
 
-// secure does the handshake with the backend that c is connected to, within the time-out of the pool.
+// secure does the handshake with the backend that c is connected to, within the time-out of the pool. It
+// asks for the protocol that was agreed on with the client, if there is one.
 func (s *session) secure(c *wire.Conn) error {
 	config := certs.ToBackend(s.settings.tls, s.lease.Backend().Address())
+	if s.alpn != "" {
+		config.NextProtos = []string{s.alpn}
+	}
 	secure := wire.NewSecure(c, tls.Client, config)
 	if err := secure.Handshake(wire.After(wire.Now(), s.settings.timeouts.TLS)); err != nil {
 		return fmt.Errorf("%w: %w", errTLS, err)

@@ -22,6 +22,7 @@ type session struct {
 	src     netip.AddrPort     // the client, also behind a proxy that says so
 	dst     netip.AddrPort     // what the client connected to, if a proxy says so; else see local
 	sni     string             // that the client asks for, if that was looked at
+	alpn    string             // protocol that was agreed on with the client; empty: none
 	counted *admit.Connections // where the connection of this client is counted
 	shard   telemetry.Shard
 
