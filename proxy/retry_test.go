@@ -243,3 +243,24 @@ func TestKillOfABackendUnderLoad(t *testing.T) {
 		t.Errorf("%d requests failed before and %d after the kill, want 0 and at most %d", before, failed.Load(), clients)
 	}
 }
+
+// A request that has met a dead connection goes out again only where the pool wants that.
+func TestStaleConnectionsFollowTheRetries(t *testing.T) {
+	for retries, want := range map[string]int{
+		"retries: { attempts: 0 }":           502,
+		"retries: { on: connect_failure }":   502,
+		"retries: { on: reset, budget: 0% }": 200,
+	} {
+		o := newOrigin(t, func(s *side) {
+			if _, ok := s.head(); !ok || !s.send(ok200) {
+				return
+			}
+			s.head() // the second one is read, and gets no answer
+		})
+		r := start(t, site("", retries, o.Addr()))
+		r.dial().get("/1", "ok")
+		c := r.dial()
+		c.send("GET /2 HTTP/1.1\r\nHost: h\r\n\r\n")
+		c.want("GET", want, "")
+	}
+}

@@ -162,6 +162,8 @@ func TestTunnelTimeouts(t *testing.T) {
 func TestTunnelIsNotForEverything(t *testing.T) {
 	tests := []struct{ name, request string }{
 		{"h2c", "GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n"},
+		{"h2c with a parameter", "GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: h2c;q=1\r\n\r\n"},
+		{"h2c in quotes", "GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: \"h2c\"\r\n\r\n"},
 		{"h2c in a version", "GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket, H2C/1\r\n\r\n"},
 		{"with a body", "POST / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nContent-Length: 2\r\n\r\nhi"},
 		{"HTTP/1.0", "GET / HTTP/1.0\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"},
@@ -270,5 +272,38 @@ func TestUpgradeRequiredNamesTheProtocol(t *testing.T) {
 				t.Errorf("X-Hop: %s was forwarded", got)
 			}
 		})
+	}
+}
+
+// A backend may switch to what it was asked for, and to nothing else (RFC 9110, section 7.8).
+func TestOnlyWhatWasAskedFor(t *testing.T) {
+	const head = "GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: "
+	for _, tt := range []struct {
+		asked, got string
+		ok         bool
+	}{
+		{"websocket", "WebSocket", true},
+		{"chat/2, websocket", "websocket", true},
+		{"chat/2, websocket", "chat/2", true},
+		{"chat/2, websocket", "chat/1", false},
+		{"websocket", "h2c", false},
+		{"websocket", "websocket, h2c", false},
+		{"websocket", "", false},
+	} {
+		o := newOrigin(t, func(s *side) {
+			if _, ok := s.head(); ok {
+				s.send("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: " + tt.got + "\r\n\r\n")
+			}
+		})
+		r := start(t, site("", "retries: { attempts: 0 }", o.Addr()))
+		c := r.dial()
+		c.send(head + tt.asked + "\r\n\r\n")
+		if !tt.ok {
+			c.want("GET", 502, "")
+			continue
+		}
+		if got := c.switched(); !strings.Contains(got, "Upgrade: "+tt.got+"\r\n") {
+			t.Errorf("%s for %s: got %q", tt.got, tt.asked, got)
+		}
 	}
 }

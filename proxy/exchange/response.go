@@ -93,7 +93,7 @@ func (c *client) finalHead(n int) (size int, interim, ok bool) {
 			if w.res.Status >= 200 {
 				return n, interims > 0, true
 			}
-			if w.res.Status == 101 && x.upgrade && w.res.Upgrade {
+			if w.res.Status == 101 && c.agreed() {
 				return n, interims > 0, true
 			}
 			if interims++; interims > maxInterim {

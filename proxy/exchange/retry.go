@@ -36,9 +36,9 @@ func (c *client) retryAfter(err error) bool {
 	if err == errCut {
 		return c.retryElsewhere(x.settings.onReset, errDrained, telemetry.RetryReset)
 	}
-	if stale && c.repeatable() && !x.fresh {
+	if stale && x.settings.onReset && x.settings.attempts > 0 && c.repeatable() && !x.fresh {
 		// The backend closed an idle connection, as it may at any time: that says nothing about it,
-		// so the request goes to it again, once, on a new connection.
+		// so the request goes to it again, once, on a new connection, and outside the budget.
 		x.fresh = true
 		return true
 	}

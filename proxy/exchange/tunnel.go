@@ -36,7 +36,15 @@ func wantsUpgrade(req *message.Head) bool {
 	if !req.Upgrade || req.Minor == 0 || req.Chunked || req.ContentLength > 0 {
 		return false
 	}
-	return !message.HasProtocol(req.Get(message.Upgrade), "h2c")
+	asked := req.Get(message.Upgrade)
+	return message.OnlyProtocols(asked, nil) && !message.HasProtocol(asked, "h2c")
+}
+
+// agreed reports whether the response at hand switches to what the request has asked for, and to
+// nothing else (RFC 9110, section 7.8).
+func (c *client) agreed() bool {
+	w := c.work
+	return w.x.upgrade && w.res.Upgrade && message.OnlyProtocols(w.res.Get(message.Upgrade), w.req.Get(message.Upgrade))
 }
 
 // appendUpgrade writes the fields that ask for, or agree to, a change of protocol.

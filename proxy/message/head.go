@@ -189,6 +189,36 @@ func HasProtocol(list []byte, lower string) bool {
 	return false
 }
 
+// OnlyProtocols reports whether every protocol of an Upgrade list is well-formed (RFC 9110, section
+// 7.8) and, unless asked is nil, one of that list, in any letter case. An empty list has none.
+func OnlyProtocols(list, asked []byte) bool {
+	some := false
+	for token := range tokens(list) {
+		name, version, versioned := bytes.Cut(token, slash)
+		if !isToken(name) || versioned && !isToken(version) {
+			return false
+		}
+		if asked != nil && !hasToken(asked, token) {
+			return false
+		}
+		some = true
+	}
+	return some
+}
+
+// hasToken reports whether a list has an element, in any letter case.
+func hasToken(list, want []byte) bool {
+	for token := range tokens(list) {
+		if EqualFold(token, want) {
+			return true
+		}
+	}
+	return false
+}
+
+// isToken reports whether b is a token (RFC 9110, section 5.6.2).
+func isToken(b []byte) bool { return len(b) > 0 && tokenLen(b) == len(b) }
+
 var slash = []byte{'/'}
 
 func trim(b []byte) []byte {
