@@ -84,6 +84,7 @@ func (k *Socket) connect(a *arrival, tried *balancer.Tried) (*session, telemetry
 	had := set.sticky.find(key, k.now)
 	flow := balancer.Flow{Src: src, Dst: a.from.Local(), Proto: balancer.UDP, CID: a.cid}
 	var refusing *balancer.Backend // that is left for the case that nobody else is there
+	moving := tried.Len() > 0      // one that has a backend rather stays: each move takes a port
 	for {
 		lease, err := k.acquire(p, set, a.want, had, flow, tried)
 		if err == nil && lease.Backend().Peer().(*peer).refusing(k.now) {
@@ -92,7 +93,7 @@ func (k *Socket) connect(a *arrival, tried *balancer.Tried) (*session, telemetry
 			tried.Add(refusing)
 			continue
 		}
-		if err != nil && refusing != nil {
+		if err != nil && refusing != nil && !moving {
 			lease, err = p.Balancer.AcquireBackend(refusing, nil)
 			refusing = nil
 		}

@@ -253,6 +253,40 @@ func TestRefusedAlone(t *testing.T) {
 	}
 }
 
+// TestAllRefused: where no backend is there, sessions do not go round and round.
+func TestAllRefused(t *testing.T) {
+	var addrs []netip.AddrPort
+	for range 3 {
+		o := newOrigin(t, "", nil)
+		o.close()
+		addrs = append(addrs, o.addr)
+	}
+	r := newRig(t, rigOptions{}, addrs...)
+	c := newClient(t, "", r.addr())
+	for i := range 100 {
+		c.send("x")
+		eventually(t, "it is looked at", func() bool { return r.stats().Counts().Received >= uint64(i+1) })
+	}
+	if n := r.engine.Telemetry.Listener("dns").Counts().Opened; n > 4 {
+		t.Errorf("%d sessions for one client", n)
+	}
+	newOrigin(t, r.clients.addressOf(t), echo)
+	if got := c.ask("y"); got != "y" {
+		t.Errorf("got %q", got)
+	}
+}
+
+// addressOf is the backend of the only session.
+func (c *Clients) addressOf(t *testing.T) (address string) {
+	list := c.table.all()
+	if len(list) != 1 {
+		t.Fatalf("%d sessions", len(list))
+	}
+	address = list[0].lease.Backend().Address().String()
+	list[0].release()
+	return address
+}
+
 // TestDown: a session goes on with a backend that is down, or moves, as the pool says.
 func TestDown(t *testing.T) {
 	for _, move := range []bool{true, false} {
