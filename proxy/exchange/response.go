@@ -257,7 +257,7 @@ func (c *client) appendResponse(chunked bool) {
 func (c *client) sendBody(f framing, b []byte, content bool) (rest int, err error) {
 	switch f {
 	case framedEmpty:
-		return len(b), c.write(c.work.out)
+		return len(b), c.writeEnd(c.work.out, 0)
 	case framedLength:
 		return c.sendLength(b)
 	case framedChunks:
@@ -330,6 +330,20 @@ func (c *client) write(p []byte) error {
 	return nil
 }
 
+// writeEnd is write of a part of a response of which left bytes are still to come. If that is none, and
+// the connection ends with this response, the client is told so at once.
+func (c *client) writeEnd(p []byte, left int64) error {
+	x := &c.work.x
+	if left > 0 || !x.close || x.upload != nil {
+		return c.write(p)
+	}
+	if err := c.stream.writeLast(p, x.site.timeouts.WriteIdle); err != nil {
+		return clientError{err}
+	}
+	c.wrote(len(p))
+	return nil
+}
+
 // wrote notes that n bytes went to the client.
 func (c *client) wrote(n int) {
 	x := &c.work.x
@@ -347,7 +361,7 @@ func (c *client) sendLength(b []byte) (int, error) {
 	take := int(min(int64(len(b)), left))
 	rest := len(b) - take
 	w.out = append(w.out, b[:take]...)
-	if err := c.write(w.out); err != nil {
+	if err := c.writeEnd(w.out, left-int64(take)); err != nil {
 		return rest, err
 	}
 	for left -= int64(take); left > 0; {
@@ -360,10 +374,10 @@ func (c *client) sendLength(b []byte) (int, error) {
 			return 0, err
 		}
 		take := int(min(int64(n), left))
-		if err := c.write(w.back.B[:take]); err != nil {
+		left -= int64(take)
+		if err := c.writeEnd(w.back.B[:take], left); err != nil {
 			return 0, err
 		}
-		left -= int64(take)
 		rest = n - take
 	}
 	return rest, nil

@@ -104,6 +104,30 @@ func (s *stream) write(p []byte, idle time.Duration) error {
 	return err
 }
 
+// lastRoom is what the records of a last write take besides what is written, with room to spare.
+const lastRoom = 512
+
+// writeLast is write of the last that will be sent, unless another write follows. Under TLS the alert that
+// says so goes with it, if it is not large. Nobody may read meanwhile: a read may answer.
+func (s *stream) writeLast(p []byte, idle time.Duration) error {
+	if s.tls == nil || len(p) > wire.LargeSize-lastRoom {
+		return s.write(p, idle)
+	}
+	b := wire.GetBuffer(len(p) + lastRoom)
+	defer b.Put()
+	s.side.held = b.B[:0]
+	err := s.write(p, 0)
+	if err == nil {
+		err = s.tls.CloseWrite()
+	}
+	held := s.side.held
+	s.side.held = nil
+	if err != nil {
+		return err
+	}
+	return s.wire.Write(held, idle)
+}
+
 // closeWrite says that nothing more will be sent.
 func (s *stream) closeWrite() error {
 	if s.tls != nil {
@@ -133,6 +157,7 @@ type tlsSide struct {
 	looking   bool         // reads do not wait: errSilent
 	drained   bool         // the last look took all that there was; the next one need not ask again
 	ended     bool         // the other side has closed the transport
+	held      []byte       // writes are kept here; nil: they are sent
 	records   records      // that crypto/tls has been given
 }
 
@@ -183,6 +208,10 @@ func (s *tlsSide) look(p []byte) (int, error) {
 }
 
 func (s *tlsSide) Write(p []byte) (int, error) {
+	if s.held != nil {
+		s.held = append(s.held, p...)
+		return len(p), nil
+	}
 	if err := s.conn.Write(p, time.Duration(s.writeIdle.Load())); err != nil {
 		return 0, err
 	}
