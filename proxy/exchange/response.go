@@ -175,6 +175,9 @@ func (c *client) forwardInterim() bool {
 	if w.req.Minor == 0 {
 		return true
 	}
+	if u := w.x.upload; u != nil && w.res.Status == 100 {
+		u.held.Store(false)
+	}
 	w.res.StripHopByHop()
 	w.res.DropAll(message.ContentLength)
 	w.out = http1.AppendResponse(w.out[:0], &w.res, false)

@@ -7,11 +7,16 @@ import (
 )
 
 // repeatable reports whether the request may be sent a second time after a first one may have
-// arrived: idempotent methods (RFC 9110, section 9.2.2) whose body is at hand.
+// arrived: idempotent methods whose body is at hand.
 func (c *client) repeatable() bool {
-	if c.work.x.upload != nil {
+	if u := c.work.x.upload; u != nil && !u.repeatable() {
 		return false
 	}
+	return c.idempotent()
+}
+
+// idempotent reports whether the method is one that may be repeated (RFC 9110, section 9.2.2).
+func (c *client) idempotent() bool {
 	switch c.work.x.method {
 	case telemetry.MethodGet, telemetry.MethodHead, telemetry.MethodOptions, telemetry.MethodTrace,
 		telemetry.MethodPut, telemetry.MethodDelete:

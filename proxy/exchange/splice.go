@@ -60,7 +60,7 @@ func fillSoon(pipe *wire.Pipe, from *wire.Conn, left, due, now int64) (int, erro
 // take receives more of the body before due (0: without bound): into the pipe if there is one after
 // it, into the buffer otherwise.
 func (u *upload) take(due int64) (int, error) {
-	if u.pipe == nil && !u.chunked {
+	if u.pipe == nil && !u.chunked && !u.keeps {
 		u.pipe = u.c.set.engine.pipe(&u.c.stream, &u.backend.stream, u.left)
 	}
 	if u.pipe != nil {

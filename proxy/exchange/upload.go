@@ -6,6 +6,7 @@ import (
 
 	"weir/proxy/admit"
 	"weir/proxy/http1"
+	"weir/proxy/message"
 	"weir/proxy/wire"
 )
 
@@ -36,9 +37,16 @@ type upload struct {
 	chunked bool
 	body    http1.Chunked
 	left    int64 // of a body of known length
+	head    int   // bytes of the request's head in work.out
+
+	// held says that the client waits for the backend's word before it sends: its clocks stand still.
+	held atomic.Bool
 
 	// Written by the goroutine before ended is set, read by others after that.
 	complete bool         // the whole body was forwarded
+	whole    bool         // the whole body has come
+	keeps    bool         // kept is all that was forwarded, so that it can be forwarded again
+	kept     []byte       // as it goes to the backend
 	in       int64        // bytes from the client
 	buf      *wire.Buffer // nil: nothing was received into memory
 	pipe     *wire.Pipe   // nil: what comes is copied
@@ -94,16 +102,20 @@ func (c *client) serveStreaming() {
 		return
 	}
 	u.sendFor = x.settings.timeouts.Idle
+	u.keeps = c.idempotent() && x.settings.attempts > 0 && (u.chunked || u.left <= keptBody)
 	u.body.Withhold(x.site.ownNames(), x.action.ClaimedRequest())
+	u.held.Store(w.req.Has(message.Expect) && w.req.Minor > 0 && w.start == w.end)
 	c.buildRequest()
+	u.head = len(w.out)
 	if f := u.begin(w); f != nil {
 		c.fail(f)
 		return
 	}
+	u.keep(w.out[u.head:])
 	x.in += u.in
 	u.in = 0
-	if c.acquire() {
-		c.sendStreaming(u)
+	for c.acquire() && c.sendStreaming(u) {
+		u.rewind(w)
 	}
 	c.takeRest(u)
 }
@@ -130,7 +142,7 @@ func (u *upload) begin(w *work) *failure {
 	}
 	if u.body.Done() {
 		w.out = append(w.out, u.body.Tail()...)
-		u.complete = true
+		u.whole, u.complete = true, true
 		u.endedAt.Store(wire.Now())
 		close(u.ended)
 	}
@@ -145,38 +157,59 @@ func (u *upload) excess() *failure {
 	return nil
 }
 
-// sendStreaming sends what there is, starts forwarding the rest and waits for the response.
-func (c *client) sendStreaming(u *upload) {
+// sendStreaming sends what there is, starts forwarding the rest and waits for the response. It
+// returns true if the request is to be sent again.
+func (c *client) sendStreaming(u *upload) (again bool) {
 	w := c.work
 	x := &w.x
 	u.backend = x.backend
 	if err := u.backend.write(w.out, u.sendFor); err != nil {
-		c.responseFailed(err)
-		return
+		return c.streamFailed(u, err)
 	}
 	x.sent = wire.Now()
-	if !u.complete {
+	switch {
+	case !u.whole:
 		u.running = true
 		go u.run()
+	case !u.complete: // it is sent again
+		u.complete = true
+		u.endedAt.Store(x.sent)
+		close(u.ended)
 	}
 	n, err := c.awaitDuringUpload(w.back.B)
 	if err != nil {
-		c.responseFailed(err)
-		return
+		return c.streamFailed(u, err)
 	}
-	c.respond(n)
+	return c.respond(n)
+}
+
+// streamFailed decides what follows on an upload that failed before the first byte of a response.
+func (c *client) streamFailed(u *upload, err error) (again bool) {
+	c.stopUpload()
+	if c.gone.Load() || u.failure.Load() != nil || !u.keeps {
+		c.responseFailed(err)
+		return false
+	}
+	return c.retryAfter(err)
 }
 
 // awaitDuringUpload receives the first bytes of a response. The time-out for them begins when the
-// upload ends.
+// upload ends, or while the client waits for them at once.
 func (c *client) awaitDuringUpload(p []byte) (int, error) {
 	x := &c.work.x
 	for {
 		if at := x.upload.endedAt.Load(); at != 0 {
 			return c.readBackend(p, wire.After(at, x.settings.timeouts.Response))
 		}
-		n, err := x.backend.read(p, wire.Now()+uploadLook)
-		if err != wire.ErrTimeout {
+		look, due := wire.Now()+uploadLook, int64(0)
+		if x.upload.held.Load() {
+			due = wire.After(x.sent, x.settings.timeouts.Response)
+		}
+		if due != 0 && due < look {
+			look = due
+		}
+		n, err := x.backend.read(p, look)
+		if err != wire.ErrTimeout || look == due && x.upload.held.Load() {
 			return n, err
 		}
 	}
@@ -213,16 +246,18 @@ func (u *upload) forward() {
 		}
 		began := wire.Now()
 		rest, err := u.pass(n)
+		if u.whole && (err == nil || u.keeps) {
+			u.rest, u.complete = rest, err == nil
+			u.in -= int64(len(rest))
+		}
 		if err != nil {
 			u.passFailed(err)
 			return
 		}
-		u.mark = u.mark.Excuse(time.Duration(wire.Now() - began)) // the client could not send more
-		if u.chunked && u.body.Done() || !u.chunked && u.left == 0 {
-			u.rest, u.complete = rest, true
-			u.in -= int64(len(rest))
+		if u.whole {
 			return
 		}
+		u.mark = u.mark.Excuse(time.Duration(wire.Now() - began)) // the client could not send more
 	}
 }
 
@@ -230,13 +265,24 @@ func (u *upload) forward() {
 func (u *upload) receive() (int, error) {
 	idleDue := wire.After(wire.Now(), u.idle)
 	for {
+		held := u.held.Load()
 		due := idleDue
-		if u.rate.PerSecond > 0 && (due == 0 || u.rate.Due(u.mark) < due) {
+		if held {
+			due = wire.Now() + uploadLook
+		} else if u.rate.PerSecond > 0 && (due == 0 || u.rate.Due(u.mark) < due) {
 			due = u.rate.Due(u.mark)
 		}
 		n, err := u.take(due)
 		u.in += int64(n)
 		now := wire.Now()
+		if held {
+			if err != wire.ErrTimeout {
+				u.held.Store(false)
+				return n, err
+			}
+			idleDue, u.mark = wire.After(now, u.idle), u.rate.Start(now)
+			continue
+		}
 		var slow bool
 		if u.mark, slow = u.rate.Check(u.mark, u.in, now); slow {
 			return 0, refusal{errBodySlow}
@@ -294,30 +340,24 @@ func (r refusal) Error() string { return r.failure.reason }
 func (u *upload) pass(n int) (rest []byte, err error) {
 	if u.pipe != nil {
 		if u.left -= int64(n); u.left == 0 {
-			u.last.Store(true)
+			u.all()
 		}
 		return nil, u.pipe.Pour(u.backend.wire, u.sendFor)
 	}
 	b := u.buf.B[:n]
+	if u.keeps {
+		return u.passKept(b)
+	}
 	if !u.chunked {
-		take := int(min(int64(len(b)), u.left))
-		if u.left -= int64(take); u.left == 0 {
-			u.last.Store(true)
-		}
+		take := u.cut(b)
 		return b[take:], u.backend.write(b[:take], u.sendFor)
 	}
 	for len(b) > 0 && !u.body.Done() {
-		run, n, err := u.body.Scan(b, false)
+		run, n, err := u.scan(b)
 		if err != nil {
 			return nil, err
 		}
-		if f := u.excess(); f != nil {
-			return nil, refusal{f}
-		}
 		b = b[n:]
-		if u.body.Done() {
-			u.last.Store(true)
-		}
 		if err := u.backend.write(run, u.sendFor); err != nil {
 			return nil, err
 		}
@@ -326,6 +366,35 @@ func (u *upload) pass(n int) (rest []byte, err error) {
 		return b, u.backend.write(u.body.Tail(), u.sendFor)
 	}
 	return nil, nil
+}
+
+// cut is how much of b belongs to a body of known length.
+func (u *upload) cut(b []byte) int {
+	take := int(min(int64(len(b)), u.left))
+	if u.left -= int64(take); u.left == 0 {
+		u.all()
+	}
+	return take
+}
+
+// scan takes the next run of a body in chunks off b.
+func (u *upload) scan(b []byte) (run []byte, n int, err error) {
+	if run, n, err = u.body.Scan(b, false); err != nil {
+		return nil, 0, err
+	}
+	if f := u.excess(); f != nil {
+		return nil, 0, refusal{f}
+	}
+	if u.body.Done() {
+		u.all()
+	}
+	return run, n, nil
+}
+
+// all takes note that the whole body has come.
+func (u *upload) all() {
+	u.whole = true
+	u.last.Store(true)
 }
 
 // stopUpload ends the upload's goroutine, if there is one, and waits for it. Unless the upload was
@@ -342,6 +411,7 @@ func (c *client) stopUpload() {
 	<-u.ended
 	u.running = false
 	c.work.x.in += u.in
+	u.in = 0
 	if c.conn.Resume() != nil {
 		c.gone.Store(true)
 	}
