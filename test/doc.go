@@ -15,6 +15,6 @@
 // exact counts where the policy is exact, and otherwise by a bound whose place is reasoned beside
 // it. Scenarios that measure nothing run in parallel, after the others.
 //
-// Some scenarios use programs of Debian (nginx, curl, ab, openssl, promtool, strace, dig, dnsmasq, iperf3) and are skipped,
-// saying so, where they are missing; continuous integration installs them.
+// Some scenarios use programs of Debian (nginx, curl, ab, openssl, promtool, strace, dig, dnsmasq, iperf3,
+// redis-server) and are skipped, saying so, where they are missing; continuous integration installs them.
 package test
