@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"testing"
@@ -58,7 +59,7 @@ func TestOwnCookieKeepsTheBackend(t *testing.T) {
 	if cookie == "" {
 		t.Fatalf("no cookie in %v", first.Header)
 	}
-	if got := first.Header.Values("Cache-Control"); len(got) != 1 || got[0] != "private" {
+	if got := first.Header.Values("Cache-Control"); len(got) != 1 || got[0] != "private, max-age=60" {
 		t.Errorf("Cache-Control is %q", got)
 	}
 	if set := first.Header.Get("Set-Cookie"); !strings.Contains(set, "HttpOnly") || strings.Contains(set, "Secure") ||
@@ -108,6 +109,113 @@ func TestOwnCookieOfOthersIsNotBelieved(t *testing.T) {
 	}
 	if len(seen) != 3 {
 		t.Errorf("a forged cookie led to %v, want the rotation", seen)
+	}
+}
+
+// Others may put cookies of our name in front of ours; the first that is good counts.
+func TestOwnCookieBehindAForgedOne(t *testing.T) {
+	origins, addrs := three(t, "")
+	r := start(t, site("", httpCookie, addrs...))
+	first := r.dial().askWith("")
+	cookie := issued(first)
+	for range 6 {
+		for _, line := range []string{"WEIR=bad; " + cookie, "a=1\r\nCookie: WEIR=" + strings.Repeat("A", 52) + "; WEIR\r\nCookie: " + cookie} {
+			if a := r.dial().askWith(line); a.body != first.body || issued(a) != "" {
+				t.Fatalf("%q: went to %s with %q, the session is on %s", line, a.body, issued(a), first.body)
+			}
+		}
+	}
+	for _, o := range origins {
+		if strings.Contains(o.last(), "WEIR") {
+			t.Errorf("a backend got %q", o.last())
+		}
+	}
+}
+
+// What a backend sets under the name of our cookie would take its place.
+func TestBackendsCannotSetOurCookie(t *testing.T) {
+	const set = "Set-Cookie: a=1\r\nSet-Cookie: WEIR=evil; Path=/\r\nset-cookie: =WEIR=evil\r\nSET-COOKIE: WEIR\r\nSet-Cookie: WEIRD=2\r\n"
+	o := answering(t, "HTTP/1.1 103 Early Hints\r\n"+set+"\r\nHTTP/1.1 200 OK\r\n"+set+"Content-Length: 2\r\n\r\nok")
+	r := start(t, site("", httpCookie, o.Addr()))
+	ask := func(cookie string) (head string) {
+		c := r.dial()
+		c.send("GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\nCookie: " + cookie + "\r\n\r\n")
+		b, err := io.ReadAll(c.r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(b)
+	}
+	_, after, _ := strings.Cut(ask("x=y"), "WEIR=")
+	value, _, _ := strings.Cut(after, ";")
+	for i, cookie := range []string{"x=y", "b=1", "WEIR=" + value} {
+		got := ask(cookie)
+		ours := strings.Count(got, "WEIR=")
+		if strings.Count(got, "a=1") != 2 || strings.Count(got, "WEIRD=2") != 2 || strings.Contains(got, "evil") ||
+			strings.Contains(got, ": WEIR\r\n") || (i < 2) != (ours == 1) || ours > 1 {
+			t.Errorf("with cookie %q the client got %q", cookie, got)
+		}
+	}
+	if n := r.logs.FilterMessageSnippet("sets a cookie of the name").Len(); n != 1 {
+		t.Errorf("the log tells of it %d times, want once", n)
+	}
+	// In a pool without cookies of ours it is a cookie like any other.
+	r = start(t, site("", "", o.Addr()))
+	if got := ask("x=y"); strings.Count(got, "WEIR=evil") != 4 {
+		t.Errorf("without persistence the client got %q", got)
+	}
+}
+
+// secure: auto says Secure where the client has come over TLS, and only there.
+func TestOwnCookieOverTLSIsSecure(t *testing.T) {
+	cert := lbtest.NewCertificate(t, "shop.example")
+	_, addrs := three(t, "")
+	for secure, want := range map[string]bool{"auto": true, "never": false, "always": true} {
+		r := start(t, secureSite(cert, "", strings.Replace(httpCookie, "cookie: {", "cookie: { secure: "+secure+",", 1), addrs...))
+		c := r.dialTLS(trusting(t, cert))
+		c.ask(getShop)
+		a := c.want("GET", 200, "b")
+		if set := a.Header.Get("Set-Cookie"); issued(a) == "" || strings.Contains(set, "; Secure") != want {
+			t.Errorf("secure: %s: Set-Cookie is %q, want Secure: %v", secure, set, want)
+		}
+	}
+	r := start(t, site("", httpCookie, addrs...))
+	if set := r.dial().askWith("").Header.Get("Set-Cookie"); strings.Contains(set, "Secure") {
+		t.Errorf("over plain HTTP Set-Cookie is %q", set)
+	}
+}
+
+// A session goes on while the keys rotate, and its cookie follows them.
+func TestKeysRotate(t *testing.T) {
+	key := func(digits ...string) (list string) {
+		for _, d := range digits {
+			list += ", \"" + strings.Repeat(d, 64) + "\""
+		}
+		return strings.TrimPrefix(list, ", ")
+	}
+	_, addrs := three(t, "")
+	text := func(keys string) string {
+		return site("", "session_persistence: { type: http_cookie, cookie: { keys: ["+keys+"] } }", addrs...)
+	}
+	r := start(t, text(key("1")))
+	first := r.dial().askWith("")
+	cookie := issued(first)
+	r.apply(load(t, text(key("1", "2"))))
+	if a := r.dial().askWith(cookie); a.body != first.body || issued(a) != "" {
+		t.Errorf("a second key: went to %s with %q, want %s and no new cookie", a.body, issued(a), first.body)
+	}
+	r.apply(load(t, text(key("2", "1"))))
+	a := r.dial().askWith(cookie)
+	next := issued(a)
+	if a.body != first.body || next == "" {
+		t.Errorf("another key signs: went to %s with %q, want %s and a new cookie", a.body, next, first.body)
+	}
+	r.apply(load(t, text(key("2"))))
+	if a := r.dial().askWith(next); a.body != first.body || issued(a) != "" {
+		t.Errorf("the first key is gone: went to %s with %q, want %s and no new cookie", a.body, issued(a), first.body)
+	}
+	if a := r.dial().askWith(cookie); issued(a) == "" {
+		t.Error("a cookie of a key that is gone is believed")
 	}
 }
 

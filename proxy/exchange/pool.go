@@ -52,7 +52,7 @@ type transport struct {
 func (e *Engine) NewPool(c *config.Pool, tlsConfig *tls.Config, offset uint64, now time.Time) *Pool {
 	p := &Pool{engine: e, stats: e.Telemetry.Pool(c.Name)}
 	s := newSettings(c, tlsConfig)
-	s.sticky = mustSticky(c, e.SessionKey, nil)
+	s.sticky = mustSticky(c, e, nil)
 	p.Balancer = balancer.NewPool(c, balancer.Options{Attach: p.attach, Offset: offset}, now)
 	s.sticky.follow(p.Balancer, nil)
 	p.settings.Store(s)
@@ -66,7 +66,7 @@ func (p *Pool) Apply(c *config.Pool, tlsConfig *tls.Config, now time.Time) balan
 	if *s.transport == *old.transport {
 		s.transport = old.transport
 	}
-	if s.sticky = mustSticky(c, p.engine.SessionKey, old.sticky); s.sticky != old.sticky {
+	if s.sticky = mustSticky(c, p.engine, old.sticky); s.sticky != old.sticky {
 		s.sticky.follow(p.Balancer, nil)
 	}
 	p.settings.Store(s)
@@ -77,13 +77,13 @@ func (p *Pool) Apply(c *config.Pool, tlsConfig *tls.Config, now time.Time) balan
 
 // CheckPersistence reports what NewPool and Apply could not use of the persistence of c.
 func CheckPersistence(c *config.Pool) error {
-	_, err := newSticky(c, nil, nil)
+	_, err := newSticky(c, nil, nil, nil)
 	return err
 }
 
 // mustSticky is newSticky for a configuration that was checked.
-func mustSticky(c *config.Pool, key []byte, old *sticky) *sticky {
-	s, err := newSticky(c, key, old)
+func mustSticky(c *config.Pool, e *Engine, old *sticky) *sticky {
+	s, err := newSticky(c, e.SessionKey, e.Log, old)
 	if err != nil {
 		panic(fmt.Sprintf("exchange: a persistence that was not checked: %v", err))
 	}

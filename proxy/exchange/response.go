@@ -180,6 +180,9 @@ func (c *client) forwardInterim() bool {
 	}
 	w.res.StripHopByHop()
 	w.res.DropAll(message.ContentLength)
+	if s := w.x.settings.sticky; s != nil {
+		s.dropOwn(&w.res, w.x.lease.Backend())
+	}
 	w.out = http1.AppendResponse(w.out[:0], &w.res, false)
 	w.out = append(w.out, "\r\n"...)
 	if err := c.write(w.out); err != nil {
@@ -232,12 +235,15 @@ func (c *client) appendResponse(chunked bool) {
 	res := &w.res
 	s, b := w.x.settings.sticky, w.x.lease.Backend()
 	if s != nil {
-		s.answered(&w.x.member, res, b)
+		w.cookies = s.answered(w.cookies[:0], &w.x.member, res, b) // the request was written: its lines are free
 	}
 	w.dropRequestID(res)
 	a := w.x.action
 	if a != nil {
 		a.ResponseHeaders.Drop(res)
+	}
+	if a.ClaimsResponse("cache-control") {
+		w.cookies = w.cookies[:0]
 	}
 	w.out = http1.AppendResponse(w.out[:0], res, chunked)
 	if a != nil {
@@ -250,7 +256,7 @@ func (c *client) appendResponse(chunked bool) {
 		w.out = append(w.out, via...)
 	}
 	if s != nil {
-		w.out = s.appendSetCookie(w.out, &w.x.member, b, c.stream.tls != nil)
+		w.out = s.appendSetCookie(w.out, &w.x.member, res, b, w.cookies, c.stream.tls != nil)
 	}
 }
 

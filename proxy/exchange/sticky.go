@@ -7,6 +7,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"go.uber.org/zap"
+
 	"weir/balancer"
 	"weir/config"
 	"weir/proxy/message"
@@ -20,6 +22,7 @@ const maxSessions = 1 << 19
 
 // sticky keeps clients on the backends of a pool that they had first.
 type sticky struct {
+	pool   string // its name
 	config *config.Persistence
 
 	// http_cookie: nothing is kept here, the cookie says it all.
@@ -27,6 +30,8 @@ type sticky struct {
 	codec  *session.Codec
 	setter *session.Setter
 	index  atomic.Pointer[session.Index]
+	log    *zap.Logger
+	told   atomic.Bool // of a backend that uses the name of our cookie
 
 	// source_ip and app_cookie.
 	table   *session.Table
@@ -36,12 +41,12 @@ type sticky struct {
 // newSticky makes the persistence of a pool, or keeps the one that it has if nothing changed; nil for
 // none. Whatever the new one can take over of the old one it does. key is that of cookies whose
 // configuration has none; nil: a random one.
-func newSticky(p *config.Pool, key []byte, old *sticky) (*sticky, error) {
+func newSticky(p *config.Pool, key []byte, log *zap.Logger, old *sticky) (*sticky, error) {
 	c := p.Persistence
 	if c == nil {
 		return nil, nil
 	}
-	s := &sticky{config: c}
+	s := &sticky{pool: p.Name, config: c, log: log}
 	if c.Type == config.PersistHTTPCookie {
 		s.keys = cookieKeys(c, key, old)
 	}
@@ -49,7 +54,7 @@ func newSticky(p *config.Pool, key []byte, old *sticky) (*sticky, error) {
 		return old, nil
 	}
 	if c.Type == config.PersistHTTPCookie {
-		return s, s.initCookie(p.Name)
+		return s, s.initCookie()
 	}
 	s.table = session.NewTable(maxSessions, c.Timeout)
 	if old != nil && old.config.Type == c.Type && old.config.Cookie.Name == c.Cookie.Name {
@@ -91,7 +96,7 @@ func cookieKeys(c *config.Persistence, key []byte, old *sticky) [][]byte {
 const maxFormerKeys = 4
 
 // initCookie prepares the cookies of our own.
-func (s *sticky) initCookie(pool string) error {
+func (s *sticky) initCookie() error {
 	c := s.config.Cookie
 	setter, err := session.NewSetter(session.Attributes{
 		Name: c.Name, Domain: c.Domain, Path: c.Path, MaxAge: c.MaxAge, HTTPOnly: c.HTTPOnly,
@@ -99,11 +104,11 @@ func (s *sticky) initCookie(pool string) error {
 		SameSite: map[config.SameSite]session.SameSite{config.SameSiteStrict: session.SameSiteStrict, config.SameSiteNone: session.SameSiteNone}[c.SameSite],
 	})
 	if err != nil {
-		return fmt.Errorf("pools.%s.session_persistence.cookie: %w", pool, err)
+		return fmt.Errorf("pools.%s.session_persistence.cookie: %w", s.pool, err)
 	}
 	s.setter = setter
-	if s.codec, err = session.NewCodec(s.keys, pool); err != nil {
-		return fmt.Errorf("pools.%s.session_persistence.cookie.keys: %w", pool, err)
+	if s.codec, err = session.NewCodec(s.keys, s.pool); err != nil {
+		return fmt.Errorf("pools.%s.session_persistence.cookie.keys: %w", s.pool, err)
 	}
 	return nil
 }
@@ -164,11 +169,12 @@ func (s *sticky) lookUp(req *message.Head, flow *balancer.Flow) (m membership) {
 		m.keyed = m.backend != nil
 	case config.PersistHTTPCookie:
 		var lines [8][]byte
-		value, found := session.Find(s.config.Cookie.Name, cookies(req, lines[:0])...)
-		if m.cookie = found; !found {
+		if !req.Has(message.Cookie) {
 			break
 		}
-		tag, _, verdict := s.codec.Decode(value, time.Now().Unix(), s.config.Timeout)
+		var tag session.Tag
+		var verdict session.Verdict
+		tag, verdict, m.cookie = s.codec.Find(s.config.Cookie.Name, time.Now().Unix(), s.config.Timeout, cookies(req, lines[:0])...)
 		if verdict.OK() {
 			m.backend, m.renew = s.index.Load().Backend(tag), verdict == session.Stale
 			m.lost = m.backend == nil
@@ -233,8 +239,9 @@ func (s *sticky) joined(m *membership, b *balancer.Backend) telemetry.SessionRes
 	return result
 }
 
-// answered learns from a response of b, and marks what must not be forwarded with a cookie of ours.
-func (s *sticky) answered(m *membership, res *message.Head, b *balancer.Backend) {
+// answered learns from a response of b, and marks what must not be forwarded, or not with a cookie of
+// ours. It returns dst with what appendSetCookie writes instead.
+func (s *sticky) answered(dst []byte, m *membership, res *message.Head, b *balancer.Backend) []byte {
 	if s.learner != nil && res.Has(message.SetCookie) {
 		now, wall := wire.Now(), time.Now().Unix()
 		for i := range res.Fields {
@@ -243,8 +250,30 @@ func (s *sticky) answered(m *membership, res *message.Head, b *balancer.Backend)
 			}
 		}
 	}
-	if s.sets(m, b) {
-		dropPublic(res)
+	s.dropOwn(res, b)
+	if !s.sets(m, b) {
+		return dst
+	}
+	return dropPublic(dst, res)
+}
+
+// dropOwn marks the cookies of the name of ours that a backend sets: the client would send back one in
+// the place of the other, and lose its session. The log tells of it once.
+func (s *sticky) dropOwn(res *message.Head, b *balancer.Backend) {
+	if s.codec == nil || !res.Has(message.SetCookie) {
+		return
+	}
+	name := s.config.Cookie.Name
+	for i := range res.Fields {
+		f := &res.Fields[i]
+		if f.Name != message.SetCookie || !session.Sets(res.Value(f), name) {
+			continue
+		}
+		f.Drop = true
+		if s.told.CompareAndSwap(false, true) {
+			s.log.Warn("a backend sets a cookie of the name that the session cookie of its pool has; such cookies are not forwarded",
+				zap.String("pool", s.pool), zap.String("backend", b.Name()), zap.String("cookie", name))
+		}
 	}
 }
 
@@ -253,27 +282,18 @@ func (s *sticky) sets(m *membership, b *balancer.Backend) bool {
 	return s.codec != nil && (m.backend != b || m.renew)
 }
 
-// dropPublic marks the Cache-Control lines of a response that let a shared cache keep it. Others stay:
-// private, which is added, takes nothing from them.
-func dropPublic(res *message.Head) {
-	for i := range res.Fields {
-		f := &res.Fields[i]
-		if f.NameLen != uint32(len("cache-control")) || !message.Equal(res.NameBytes(f), "cache-control") {
-			continue
-		}
-		if v := res.Value(f); message.HasToken(v, "public") || bytes.Contains(bytes.ToLower(v), []byte("s-maxage")) {
-			f.Drop = true
-		}
-	}
-}
-
-// appendSetCookie writes our cookie, and that no shared cache may keep the response with it.
-func (s *sticky) appendSetCookie(dst []byte, m *membership, b *balancer.Backend, secure bool) []byte {
+// appendSetCookie writes our cookie, and that no shared cache may keep the response with it. rest is what
+// answered has returned.
+func (s *sticky) appendSetCookie(dst []byte, m *membership, res *message.Head, b *balancer.Backend, rest []byte, secure bool) []byte {
 	if !s.sets(m, b) {
 		return dst
 	}
 	var value [session.EncodedSize]byte
 	dst = append(dst, "Set-Cookie: "...)
 	dst = s.setter.Append(dst, s.codec.Encode(value[:0], b.Name(), time.Now().Unix()), secure)
-	return append(dst, "\r\nCache-Control: private\r\n"...)
+	if len(rest) == 0 && saysPrivate(res) {
+		return append(dst, "\r\n"...)
+	}
+	dst = append(dst, "\r\nCache-Control: private"...)
+	return append(append(dst, rest...), "\r\n"...)
 }

@@ -3,6 +3,7 @@ package session
 import (
 	"bytes"
 	"iter"
+	"time"
 )
 
 // Pairs goes through the cookies of one Cookie field value in their order: "; " between them (RFC
@@ -34,6 +35,39 @@ func Find(name string, values ...[]byte) (value []byte, ok bool) {
 		}
 	}
 	return nil, false
+}
+
+// maxCandidates is how many values of the length of a cookie of ours are verified for one request:
+// each costs a hash.
+const maxCandidates = 16
+
+// Find looks for a cookie of ours called name in the values of all Cookie fields of a request. Of
+// several the first that Decode finds good counts, among the first 16 that have the length of one: a
+// page of a sibling domain, or of a longer path, can put others in front of it. If none is good, v is
+// the best that was said of one. found reports whether there is any cookie of that name. It
+// allocates nothing.
+func (c *Codec) Find(name string, now int64, timeout time.Duration, values ...[]byte) (tag Tag, v Verdict, found bool) {
+	left := maxCandidates
+	for _, line := range values {
+		for n, value := range Pairs(line) {
+			if string(n) != name {
+				continue
+			}
+			found = true
+			if len(value) != EncodedSize {
+				continue
+			}
+			t, _, verdict := c.Decode(value, now, timeout)
+			if verdict.OK() {
+				return t, verdict, true
+			}
+			v = max(v, verdict)
+			if left--; left == 0 {
+				return 0, v, true
+			}
+		}
+	}
+	return 0, v, found
 }
 
 // Strip appends the value of a Cookie field without any cookie called name. The other bytes stay as

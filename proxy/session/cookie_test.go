@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestFind(t *testing.T) {
@@ -46,6 +47,77 @@ func TestFind(t *testing.T) {
 				t.Errorf("got %q, %v, want %q, %v", value, ok, tt.want, tt.found)
 			}
 		})
+	}
+}
+
+// Of several cookies the first that is good counts, however many of others stand before it.
+func TestCodecFind(t *testing.T) {
+	keys := [][]byte{[]byte("the first of the keys, 32 bytes."), []byte("the second of them, of 32 bytes.")}
+	codec, err := NewCodec(keys, "app")
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, err := NewCodec(keys[1:], "app")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const timeout = time.Hour
+	one, two := string(codec.Encode(nil, "b1", issue)), string(codec.Encode(nil, "b2", issue))
+	old, expired := string(before.Encode(nil, "b1", issue)), string(codec.Encode(nil, "b1", issue-3600))
+	forged := one[:len(one)-1] + "A"
+	if forged == one {
+		forged = one[:len(one)-1] + "B"
+	}
+	tag := func(value string) Tag {
+		tag, _, _ := codec.Decode([]byte(value), issue, timeout)
+		return tag
+	}
+	tests := []struct {
+		name  string
+		lines []string
+		want  string // the cookie that counts; empty: none
+		v     Verdict
+		found bool
+	}{
+		{"none", []string{"a=1"}, "", Malformed, false},
+		{"alone", []string{"WEIR=" + one}, one, Valid, true},
+		{"garbage before it", []string{"WEIR=bad; WEIR=" + one}, one, Valid, true},
+		{"no value before it", []string{"WEIR; WEIR=; WEIR=" + one}, one, Valid, true},
+		{"a forged one before it", []string{"WEIR=" + forged + "; WEIR=" + one}, one, Valid, true},
+		{"an expired one before it", []string{"WEIR=" + expired + "; WEIR=" + one}, one, Valid, true},
+		{"in another line", []string{"WEIR=" + forged, "a=1; WEIR=" + two}, two, Valid, true},
+		{"two good ones: the first", []string{"WEIR=" + two + "; WEIR=" + one}, two, Valid, true},
+		{"an old key", []string{"WEIR=" + forged + "; WEIR=" + old}, old, Stale, true},
+		{"another name", []string{"weir=" + one}, "", Malformed, false},
+		{"none is good", []string{"WEIR=bad; WEIR=" + expired + "; WEIR=" + forged}, "", Expired, true},
+		{"many of another length", []string{strings.Repeat("WEIR=x; ", 1000) + "WEIR=" + one}, one, Valid, true},
+		{"15 of ours before it", []string{strings.Repeat("WEIR="+forged+"; ", 15) + "WEIR=" + one}, one, Valid, true},
+		{"16 of ours before it", []string{strings.Repeat("WEIR="+forged+"; ", 16) + "WEIR=" + one}, "", Forged, true},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got, v, found := codec.Find("WEIR", issue, timeout, lines(tt.lines)...)
+			if tt.want == "" && got != 0 || tt.want != "" && (got == 0 || got != tag(tt.want)) || v != tt.v || found != tt.found {
+				t.Errorf("got %x %v %v, want that of %q, %v %v", got, v, found, tt.want, tt.v, tt.found)
+			}
+		})
+	}
+}
+
+func TestSets(t *testing.T) {
+	tests := []struct {
+		in   string
+		want bool
+	}{
+		{"WEIR=evil; Path=/", true}, {"WEIR=", true}, {" WEIR\t= x", true}, {"WEIR=x; Max-Age=0", true},
+		{"WEIR", true}, {"WEIR; Path=/", true}, // has no name, comes back as "WEIR"
+		{"=WEIR=evil; Path=/", true}, {" = WEIR = evil", true}, {"=WEIR", true}, // comes back as "WEIR=evil"
+		{"weir=x", false}, {"WEIRD=x", false}, {"a=WEIR=x", false}, {"a=1; WEIR=x", false}, {"", false}, {"=", false}, {"==WEIR=x", false},
+	}
+	for _, tt := range tests {
+		if got := Sets([]byte(tt.in), "WEIR"); got != tt.want {
+			t.Errorf("Sets(%q) = %v, want %v", tt.in, got, tt.want)
+		}
 	}
 }
 
@@ -137,6 +209,17 @@ func TestCookieAllocs(t *testing.T) {
 	allocs(t, "Strip", func() { buf = Strip(buf[:0], b, "WEIR") })
 	set := []byte("a=1; Path=/; Max-Age=0; HttpOnly")
 	allocs(t, "ParseSetCookie", func() { ParseSetCookie(set, issue) })
+	allocs(t, "Sets", func() { Sets(set, "WEIR") })
+	codec, err := NewCodec([][]byte{[]byte("a key that all machines share...")}, "web")
+	if err != nil {
+		t.Fatal(err)
+	}
+	both := append([]byte("WEIR=bad; WEIR="), codec.Encode(nil, "b1", issue)...)
+	allocs(t, "Codec.Find", func() {
+		if _, v, _ := codec.Find("WEIR", issue, 0, a, both); v != Valid {
+			t.Fatal(v)
+		}
+	})
 }
 
 // FuzzCookie: Find agrees with net/http wherever that accepts the whole field; after Strip the name

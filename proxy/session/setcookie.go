@@ -26,6 +26,18 @@ func ParseSetCookie(value []byte, now int64) (c SetCookie, ok bool) {
 	return SetCookie{Name: name, Value: unquote(v), Deleted: deleted(attributes, now)}, true
 }
 
+// Sets reports whether the value of a Set-Cookie field makes a client send a cookie called name, in any
+// of the ways that browsers know: one without "=", or with nothing before it, has no name for them, and
+// comes back as its value alone, which a server reads as a name again. It allocates nothing.
+func Sets(value []byte, name string) bool {
+	cookie, _, _ := bytes.Cut(value, semicolon)
+	n, v := pair(cookie)
+	if len(n) == 0 {
+		n, _ = pair(v)
+	}
+	return string(n) == name
+}
+
 // deleted reports whether attributes end the cookie's life at once. The last attribute of a name
 // counts, and Max-Age before Expires; attributes that do not parse are ignored.
 func deleted(attributes []byte, now int64) bool {
