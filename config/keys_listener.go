@@ -29,7 +29,8 @@ func listenerRows(f features) []key {
 		{path: "listeners.*.via", kind: kindPseudonym, only: layer7,
 			doc: "Name of weir in a Via field that is added to requests and responses (RFC 9110, section 7.6.3). Empty: none is added."},
 		{path: "listeners.*.accept_proxy_protocol", kind: kindObject, planned: !f.layer4, only: streamWords(),
-			doc: "Who must send a PROXY header, version 1 or 2, at the beginning of each connection. It is not looked for in connections from anybody else."},
+			doc: "Who must send a PROXY header, version 1 or 2, at the beginning of each connection. It is not looked for in connections from anybody else. " +
+				"The client is then who the header says, also for `forwarded.trust`."},
 		{path: "listeners.*.accept_proxy_protocol.from", kind: kindList, single: true, required: true, doc: "Networks of the proxies."},
 		{path: "listeners.*.accept_proxy_protocol.from[]", kind: kindPrefix, doc: "Network (`10.0.0.0/8`) or address."},
 		{path: "listeners.*.request_id", kind: kindBool, only: layer7, def: "false", planned: !f.routesFull, doc: "Give every request an id."},

@@ -65,7 +65,7 @@ func poolRows(f features) []key {
 		{path: "pools.*.queue.max", kind: kindInt, def: "1024", min: "1", max: "1000000", zero: "no waiting", doc: "Places in it, first come, first served; a session waits for its own backend. Who finds none gets 503, or is closed."},
 		{path: "pools.*.queue.timeout", kind: kindDuration, min: "1ms", max: "1h", inherits: "pools.*.timeouts.queue", doc: "Longest wait; then 503, or it is closed."},
 		{path: "pools.*.send_proxy_protocol", kind: kindEnum, enum: []string{"v1", "v2"}, planned: !f.layer4, only: streamWords(),
-			doc: "Begin connections to backends with a PROXY header of this version, which has the addresses of the client. Absent: none. Health checks send one too."},
+			doc: "Begin connections to backends with a PROXY header of this version, which has the addresses of the client. Absent: none. In pools with HTTP a connection is then for one connection of a client alone. Health checks send one too."},
 		{path: "pools.*.outlier", kind: kindObject, planned: true, doc: "Ejection of backends that fail live traffic."},
 	}...)
 	return append(rows, boundRows("pools", f)...)
