@@ -99,6 +99,7 @@ var clientBytes = []struct {
 	{"a tab", "GET\t/a HTTP/1.1\r\nHost: h\r\n\r\n" + hidden, 0},
 	{"NUL in the target", "GET /a\x00b HTTP/1.1\r\nHost: h\r\n\r\n" + hidden, 0},
 	{"CR in the target", "GET /a\rb HTTP/1.1\r\nHost: h\r\n\r\n" + hidden, 0},
+	{"NUL escaped in the path", "GET /a%00 HTTP/1.1\r\nHost: h\r\n\r\n" + getA, 1},
 	{"escapes in the target", "GET /a%0d%0aX:%20y/%2e%2e/%2F?%00 HTTP/1.1\r\nHost: h\r\n\r\n" + getA, 2},
 	{"a field without a name", "GET /a HTTP/1.1\r\nHost: h\r\n: x\r\n\r\n" + hidden, 0},
 	{"a field without a colon", "GET /a HTTP/1.1\r\nHost: h\r\nabc\r\n\r\n" + hidden, 0},

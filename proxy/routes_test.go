@@ -189,3 +189,38 @@ func TestNoRouteIsMisdirected(t *testing.T) {
 	c.send("GET / HTTP/1.1\r\nHost: other.example\r\n\r\n")
 	c.want("GET", 421, "no route matches")
 }
+
+// TestRouteRefusesAmbiguousPaths: such a path is answered, and nothing else happens to the connection.
+func TestRouteRefusesAmbiguousPaths(t *testing.T) {
+	r, app, _ := routed(t, "", `  - { path_prefix: /admin, respond: { status: 403 } }
+  - { path_prefix: /pub, strip_prefix: /pub, rewrite: "/x{path}", pool: app }`)
+	c := r.dial()
+	const differ, nul = "the path does not lead to the same in its plain and its folded form", "the path has an encoded NUL"
+	for _, tt := range []struct {
+		target string
+		status int
+		body   string
+	}{
+		{"/admin", 403, ""},
+		{"//admin", 400, differ},
+		{"/x/..%2fadmin", 400, differ},
+		{"/pub/..;/admin", 400, differ},
+		{`/pub/..\admin`, 400, differ},
+		{"/admin%00", 400, nul},
+		{"/x%00?y", 400, nul},
+		{"/x?y=%00//..%2f", 200, "app"},
+		{"/x/a%2Fb", 200, "app"},
+	} {
+		c.request("GET " + tt.target)
+		if a := c.receive("GET"); a.StatusCode != tt.status || !strings.Contains(a.body, tt.body) {
+			t.Errorf("%s: got %d %q, want %d %q", tt.target, a.StatusCode, a.body, tt.status, tt.body)
+		}
+	}
+	if got := app.requests(); got != 2 {
+		t.Errorf("the backend got %d requests, want 2", got)
+	}
+	if got := app.last(); !strings.HasPrefix(got, "GET /x/a%2Fb HTTP/1.1\r\n") {
+		t.Errorf("the backend got %q, want the target as it came", got)
+	}
+	r.wantOutcomes("bad_request 6 ok 3")
+}

@@ -109,9 +109,12 @@ func (c *client) route() bool {
 	m := x.site.routes.Match(req, x.client)
 	x.action = m.Action
 	if !m.HasTarget {
-		if !m.Found {
+		switch {
+		case m.Refused != route.NotRefused:
+			c.fail(pathFailures[m.Refused])
+		case !m.Found:
 			c.fail(errNoRoute)
-		} else {
+		default:
 			c.answer()
 		}
 		return false

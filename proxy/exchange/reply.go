@@ -46,6 +46,12 @@ var (
 	errBadResponse    = &failure{502, telemetry.OutcomeBackendBadResponse, "the backend sent a malformed response", false, false}
 )
 
+// pathFailures are the answers to paths that are not routed.
+var pathFailures = [...]*failure{
+	route.AmbiguousPath: {400, telemetry.OutcomeBadRequest, "the path does not lead to the same in its plain and its folded form", false, false},
+	route.EncodedNUL:    {400, telemetry.OutcomeBadRequest, "the path has an encoded NUL", false, false},
+}
+
 // How a response ends that cannot be delivered, or not to its end. There is no answer then.
 var (
 	lostClient        = &failure{outcome: telemetry.OutcomeClientClosed, reason: "the client closed the connection"}

@@ -18,7 +18,7 @@ type Action struct {
 	ResponseHeaders HeaderChange
 
 	location template
-	prefix   string   // in normal form, without a slash at the end; empty: nothing is taken off
+	prefix   string   // in plain form, without a slash at the end; empty: nothing is taken off
 	rewrite  template // empty: what is left of the path
 }
 
@@ -66,13 +66,19 @@ func (a *Action) ClaimedResponse() []string {
 // ChangesTarget reports whether Target may differ from the target of a request.
 func (a *Action) ChangesTarget() bool { return a != nil && (a.prefix != "" || len(a.rewrite) > 0) }
 
+// usesPath reports whether Target or Location depends on the path of a request.
+func (a *Action) usesPath() bool {
+	return a.ChangesTarget() || a != nil && a.location.has(pathVariable)
+}
+
 // Target appends the target that the backend gets: the prefix of the route taken off the path, then
 // the path rewritten; the query as it came. dst must not overlap the target of h, which stays.
 //
-// The prefix is found in the normal form of the path, as routes match, so that no other spelling
+// The prefix is found in the plain form of the path, as routes match, so that no other spelling
 // gets round it. What is left keeps the spelling of the client, only that dot segments are resolved
 // if there are any, across the whole path and before the prefix is taken off: what is left cannot
-// climb out of what the route matched or of what a rewrite puts before it. It begins with exactly
+// climb out of what the route matched or of what a rewrite puts before it; nor does it for readers of
+// other forms, since Match refuses paths that would. It begins with exactly
 // one slash, for a request must not come to name an authority, as //host would. A path that does not
 // have the prefix is left as it came if nothing rewrites it, and so is the target "*".
 func (a *Action) Target(dst []byte, h *message.Head) []byte {

@@ -85,7 +85,7 @@ func TestTarget(t *testing.T) {
 	}
 }
 
-// FuzzTarget: what the backend gets is, in normal form, what the route matched without the prefix,
+// FuzzTarget: what the backend gets is, in plain form, what the route matched without the prefix,
 // whatever the spelling; under a rewrite it stays below what stands before it; and no byte comes
 // from anywhere but the request.
 func FuzzTarget(f *testing.F) {

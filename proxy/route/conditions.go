@@ -32,8 +32,8 @@ func newConditions(r *config.Route) *conditions {
 	return c
 }
 
-// match takes the path in normal form. What is cheap comes first.
-func (c *conditions) match(h *message.Head, path []byte, src netip.Addr) bool {
+// match is about all but the path. What is cheap comes first.
+func (c *conditions) match(h *message.Head, src netip.Addr) bool {
 	if len(c.source) > 0 && !within(src.Unmap().WithZone(""), c.source) {
 		return false
 	}
@@ -42,9 +42,11 @@ func (c *conditions) match(h *message.Head, path []byte, src netip.Addr) bool {
 			return false
 		}
 	}
-	if len(c.query) > 0 && !hasParameters(h.Target, c.query) {
-		return false
-	}
+	return len(c.query) == 0 || hasParameters(h.Target, c.query)
+}
+
+// matchPath takes the path in one of its forms.
+func (c *conditions) matchPath(path []byte) bool {
 	return c.expression == nil || c.expression.Match(path)
 }
 

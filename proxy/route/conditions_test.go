@@ -40,9 +40,10 @@ func TestMatchConditions(t *testing.T) {
 		{"expression", config.Route{PathRegex: `^/user/[0-9]+$`}, "/user/42?x", nil, "", true},
 		{"expression that does not match", config.Route{PathRegex: `^/user/[0-9]+$`}, "/user/42/x", nil, "", false},
 		{"expression without anchors", config.Route{PathRegex: `user`}, "/my/users", nil, "", true},
-		{"expression on the normal form", config.Route{PathRegex: `^/user/[0-9]+$`}, "/x/../us%65r/%34", nil, "", true},
+		{"expression on the plain form", config.Route{PathRegex: `^/user/[0-9]+$`}, "/x/../us%65r/%34", nil, "", true},
 		{"expression not on the raw form", config.Route{PathRegex: `^/public/`}, "/public/../admin", nil, "", false},
-		{"expression and an encoded slash", config.Route{PathRegex: `^/a%2Fb$`}, "/a%2fb", nil, "", true},
+		{"expression and an encoded slash", config.Route{PathRegex: `^/a(%2F|/)b$`}, "/a%2fb", nil, "", true},
+		{"expression for an encoded slash alone", config.Route{PathRegex: `^/a%2Fb$`}, "/a%2fb", nil, "", false},
 		{"expression not on the query", config.Route{PathRegex: `x`}, "/?x", nil, "", false},
 
 		{"fields", config.Route{Headers: fields}, "/", []string{"x-cAnary: Yes", "Accept:  a, b "}, "", true},

@@ -14,12 +14,18 @@
 // Hosts are compared without port and in any letter case; "*.example.com" matches every name below
 // example.com, at any depth, but not example.com itself.
 //
-// Paths are compared in one normal form ([Normalize]), those of routes too, so that /a/../admin
+// Paths are compared in their plain form ([Normalize]), those of routes too, so that /a/../admin
 // cannot pass for something below /a, while the target is forwarded as it came unless the route
-// changes it. Slashes that follow one another are not merged, and only "." and ".." are dot
-// segments, not "..;x". A prefix matches on segment boundaries: /api matches /api and /api/x, not
-// /apix; a prefix that ends in a slash matches what is below it. An expression is matched against
-// the normal form, in which an encoded slash is %2F.
+// changes it. A prefix matches on segment boundaries: /api matches /api and /api/x, not /apix; a
+// prefix that ends in a slash matches what is below it. An expression is matched against the form, in
+// which an encoded slash is %2F.
+//
+// Servers read more into a path than that: an encoded slash or a backslash is a slash to them, // one
+// slash, "..;x" a dot segment. That is the folded form (fold). A path that has such bytes is asked for
+// in both, and where they lead to different ends it is refused ([AmbiguousPath]): /x/..%2fadmin cannot
+// get round a route for /admin, and projects/a%2Fb below one route passes. If such bytes and ".." are
+// in one path, there are more ways to read it; then every route that asks for a path counts as one that
+// could match. An encoded NUL is refused ([EncodedNUL]).
 //
 // A header matches if any of its lines has exactly the value, a parameter of the query if any of its
 // name has the value once decoded. The source is the address of the client, IPv4 in IPv6 being IPv4.

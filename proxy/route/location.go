@@ -13,8 +13,9 @@ import (
 // What comes from the request cannot make the URL lead to a host that the template does not say:
 // the host is a name or an address and nothing else, the path begins with exactly one slash, which
 // ends the authority, and not with two, which would begin one (a backslash there passes for a slash,
-// as browsers have it). Otherwise the path and the query are as they came, but for bytes that cannot
-// stand in a URL, which are percent-encoded. The path of the target "*" is "/".
+// as browsers have it), and its dot segments are resolved, so that it does not climb out of what stands
+// before it. Otherwise the path and the query are as they came, but for bytes that cannot stand in a
+// URL, which are percent-encoded. The path of the target "*" is "/".
 func (a *Action) Location(dst []byte, h *message.Head) []byte {
 	start := len(dst)
 	path := pathOf(h.Target)
@@ -29,15 +30,25 @@ func (a *Action) Location(dst []byte, h *message.Head) []byte {
 			}
 			dst = append(dst, host...)
 		case pathVariable:
-			dst = append(dst, '/')
-			if len(path) > 0 && path[0] == '/' {
-				dst = appendEncoded(dst, bytes.TrimLeft(path, `/\`))
-			}
+			dst = appendResolvedEncoded(dst, path)
 		case queryVariable:
 			dst = appendEncoded(dst, query)
 		}
 	}
 	return dst
+}
+
+// appendResolvedEncoded appends a path without its dot segments, with one slash at its beginning.
+func appendResolvedEncoded(dst, path []byte) []byte {
+	dst = append(dst, '/')
+	switch {
+	case len(path) == 0 || path[0] != '/':
+		return dst
+	case normal(path):
+		return appendEncoded(dst, bytes.TrimLeft(path, `/\`))
+	}
+	var scratch [scratchSize]byte
+	return appendEncoded(dst, bytes.TrimLeft(resolve(scratch[:0], path), `/\`))
 }
 
 // plainHost reports whether b is a name of letters, digits, "-", "_" and "." or an IPv6 address in

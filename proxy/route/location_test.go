@@ -11,7 +11,7 @@ import (
 
 var locationTests = []struct{ name, to, host, target, want string }{
 	{"fixed", "https://new.example/x", "a", "/y?z", "https://new.example/x"},
-	{"to https", "https://{host}{path}{query}", "Shop.example:80", "/a%2fb/../c?d=e?f", "https://Shop.example/a%2fb/../c?d=e?f"},
+	{"to https", "https://{host}{path}{query}", "Shop.example:80", "/a%2fb/c?d=e?f", "https://Shop.example/a%2fb/c?d=e?f"},
 	{"another port", "https://{host}:8443{path}", "shop.example:80", "/a", "https://shop.example:8443/a"},
 	{"below a host", "https://www.{host}/", "shop.example.", "/a", "https://www.shop.example/"},
 	{"no query", "https://{host}{path}{query}", "a", "/b", "https://a/b"},
@@ -23,6 +23,8 @@ var locationTests = []struct{ name, to, host, target, want string }{
 	{"slashes", "https://a.example{path}", "a", "//evil.example/x", "https://a.example/evil.example/x"},
 	{"slashes and backslashes", "/new{path}", "a", `/\/evil.example`, "/new/evil.example"},
 	{"slashes alone", "https://a.example{path}", "a", "///", "https://a.example/"},
+	{"dots do not climb", "/new{path}", "a", "/../../b/./%2e%2e/c%20", "/new/c%20"},
+	{"dots before slashes", "https://a.example{path}", "a", "/..//evil.example/%2e", "https://a.example/evil.example/"},
 	{"later slashes stay", "/new{path}", "a", "/a//b", "/new/a//b"},
 	{"asterisk", "https://{host}{path}", "a", "*", "https://a/"},
 	{"control bytes", "/new{path}{query}", "a", "/\r\nX: y\x00\x7f\xff#?\n ", "/new/%0D%0AX:%20y%00%7F%FF%23?%0A%20"},

@@ -2,14 +2,14 @@ package route
 
 import "bytes"
 
-// normal reports whether a path is certainly in normal form, which nearly all are.
+// normal reports whether a path is certainly in plain form, which nearly all are.
 func normal(path []byte) bool {
 	return bytes.IndexByte(path, '%') < 0 && !bytes.Contains(path, slashDot)
 }
 
 var slashDot = []byte("/.")
 
-// Normalize appends to dst the form of path on which routes match: percent-encoded bytes decoded,
+// Normalize appends to dst the plain form of path, on which routes match: percent-encoded bytes decoded,
 // except an encoded slash, which is data and not a delimiter (RFC 3986, section 2.2), and an encoded
 // percent sign, and dot segments removed (section 5.2.4) after that. An encoded slash is written
 // with a capital F; sequences that do not decode stay as they are. The result is never longer than
@@ -40,13 +40,20 @@ func decode(dst, path []byte) []byte {
 
 const encodedSlash = "%2F"
 
-// first is the byte that a path begins with and how many bytes stand for it: 3 if it is
-// percent-encoded, else 1. An encoded percent sign is not decoded, and neither is what is no hex.
+// first is octet, but that it takes an encoded percent sign for three bytes that stand for themselves.
 func first(path []byte) (c byte, n int) {
+	if c, n = octet(path); c == '%' {
+		n = 1
+	}
+	return c, n
+}
+
+// octet is the byte that a path begins with and how many bytes stand for it: 3 if it is
+// percent-encoded, else 1. What is no hex is not decoded.
+func octet(path []byte) (c byte, n int) {
 	if path[0] == '%' && len(path) > 2 {
-		hi, lo := unhex(path[1]), unhex(path[2])
-		if v := hi<<4 | lo; hi >= 0 && lo >= 0 && v != '%' {
-			return byte(v), 3
+		if hi, lo := unhex(path[1]), unhex(path[2]); hi >= 0 && lo >= 0 {
+			return byte(hi<<4 | lo), 3
 		}
 	}
 	return path[0], 1

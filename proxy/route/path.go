@@ -10,7 +10,7 @@ func newPrefix(path string) string {
 	return strings.TrimSuffix(string(Normalize(nil, []byte(path))), "/")
 }
 
-// cutPrefix takes a prefix, given in normal form, off a path without dot segments, in whichever
+// cutPrefix takes a prefix, given in plain form, off a path without dot segments, in whichever
 // way the path spells it. What is left is empty or begins with a slash. If the path does not have
 // the prefix in whole segments, it is returned whole, with false.
 func cutPrefix(path []byte, prefix string) ([]byte, bool) {
@@ -36,7 +36,7 @@ func cutPrefix(path []byte, prefix string) ([]byte, bool) {
 }
 
 // resolve appends a path, which begins with a slash, without its dot segments, however they are
-// spelt; the rest as it came. The normal form of that is the normal form of path.
+// spelt; the rest as it came. The plain form of that is the plain form of path.
 func resolve(dst, path []byte) []byte {
 	start := len(dst)
 	for i := 0; i < len(path); {

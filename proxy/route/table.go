@@ -12,26 +12,29 @@ import (
 
 // Table maps requests to what is done with them. It never changes, and any goroutine may use it; it
 // must not be copied. The zero value matches nothing.
-type Table[T any] struct {
+type Table[T comparable] struct {
 	routes   []entry[T]
 	paths    bool // some route looks at the path
+	changes  bool // some action does
 	fallback Match[T]
-	scratch  sync.Pool // *[]byte, for normal forms: on a stack they cannot be, expressions keep hold of them
+	scratch  sync.Pool // *[]byte, for forms of paths: on a stack they cannot be, expressions keep hold of them
 }
 
 // Match is what a table says about a request.
-type Match[T any] struct {
+type Match[T comparable] struct {
 	Target    T       // of the pool, or of the arm of a split
 	Action    *Action // nil if the request and the response pass as they are
 	HasTarget bool    // false if Action answers
-	Found     bool    // false: no route matches, and there is no default pool
+	Found     bool    // false: no route matches, and there is no default pool, or Refused says why
+	Refused   Refusal
 }
 
 // entry is a route. Of target and arms one is in use, unless action answers.
-type entry[T any] struct {
+type entry[T comparable] struct {
 	host     string // lower case; with a leading dot for a wildcard
-	path     string
+	path     string // in plain form, as prefix
 	prefix   string
+	folded   struct{ path, prefix string }
 	methods  []string
 	more     *conditions // nil: none
 	arms     []arm[T]
@@ -43,7 +46,7 @@ type entry[T any] struct {
 // New builds a table. target is called for the pool of every route and of every arm, and for
 // fallback, the default pool, unless that is empty. The routes must have passed validation: New
 // panics if it cannot compile one.
-func New[T any](routes []config.Route, fallback string, target func(pool string) T) *Table[T] {
+func New[T comparable](routes []config.Route, fallback string, target func(pool string) T) *Table[T] {
 	t := &Table[T]{}
 	for i := range routes {
 		r := &routes[i]
@@ -53,6 +56,7 @@ func New[T any](routes []config.Route, fallback string, target func(pool string)
 		}
 		e.arms = newArms(r.Split, target)
 		t.paths = t.paths || r.Path != "" || r.PathPrefix != "" || r.PathRegex != ""
+		t.changes = t.changes || e.action.usesPath()
 		t.routes = append(t.routes, e)
 	}
 	if fallback != "" {
@@ -61,8 +65,8 @@ func New[T any](routes []config.Route, fallback string, target func(pool string)
 	return t
 }
 
-func newEntry[T any](r *config.Route) entry[T] {
-	return entry[T]{
+func newEntry[T comparable](r *config.Route) entry[T] {
+	e := entry[T]{
 		host:     strings.TrimPrefix(strings.ToLower(r.Host), "*"),
 		path:     string(Normalize(nil, []byte(r.Path))),
 		prefix:   string(Normalize(nil, []byte(r.PathPrefix))),
@@ -71,42 +75,35 @@ func newEntry[T any](r *config.Route) entry[T] {
 		answered: r.Redirect != nil || r.Respond != nil,
 		action:   newAction(r),
 	}
+	e.folded.path, e.folded.prefix = folded(r.Path), folded(r.PathPrefix)
+	return e
 }
 
 // Match finds the first route that takes a request. src is the address of the client, whoever
 // passed the request on. Match does not allocate, and nothing in what it returns points into h.
 func (t *Table[T]) Match(h *message.Head, src netip.Addr) Match[T] {
+	path, plain := splitPath(h.Target)
+	if !plain {
+		return t.matchOdd(h, path, src)
+	}
 	if len(t.routes) == 0 {
 		return t.fallback
 	}
-	path := pathOf(h.Target)
-	if t.paths && !normal(path) {
-		return t.matchNormalized(h, path, src)
-	}
-	return t.match(h, path, src)
-}
-
-func (t *Table[T]) matchNormalized(h *message.Head, path []byte, src netip.Addr) Match[T] {
-	scratch, ok := t.scratch.Get().(*[]byte)
-	if !ok {
-		scratch = new([]byte)
-	}
-	*scratch = Normalize((*scratch)[:0], path)
-	m := t.match(h, *scratch, src)
-	t.scratch.Put(scratch)
+	m, _ := t.match(h, path, src)
 	return m
 }
 
-// match takes the path in normal form.
-func (t *Table[T]) match(h *message.Head, path []byte, src netip.Addr) Match[T] {
+// match takes the path in plain form. It also says which route matches; behind the last one is the
+// default pool.
+func (t *Table[T]) match(h *message.Head, path []byte, src netip.Addr) (Match[T], int) {
 	host := hostOnly(h.Authority)
 	for i := range t.routes {
 		e := &t.routes[i]
-		if e.matches(h.Method, host, path) && (e.more == nil || e.more.match(h, path, src)) {
-			return e.found(src)
+		if e.matches(h.Method, host, path) && (e.more == nil || e.more.match(h, src) && e.more.matchPath(path)) {
+			return e.found(src), i
 		}
 	}
-	return t.fallback
+	return t.fallback, len(t.routes)
 }
 
 func (e *entry[T]) found(src netip.Addr) Match[T] {
@@ -127,6 +124,10 @@ func (e *entry[T]) matches(method, host, path []byte) bool {
 	if e.prefix != "" && !matchPrefix(e.prefix, path) {
 		return false
 	}
+	return e.hasMethod(method)
+}
+
+func (e *entry[T]) hasMethod(method []byte) bool {
 	if len(e.methods) == 0 {
 		return true
 	}

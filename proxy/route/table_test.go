@@ -18,6 +18,9 @@ func identity(pool string) string { return pool }
 // nobody is the client where it does not matter.
 var nobody netip.Addr
 
+// refused stands for a path that does not lead to the same in both of its forms.
+const refused = "refused"
+
 func to(target string) Match[string] {
 	return Match[string]{Target: target, HasTarget: true, Found: true}
 }
@@ -84,8 +87,8 @@ func TestMatch(t *testing.T) {
 		{"prefix in other words", "GET", "x", "/%61dm%69n", "admin"},
 		{"prefix left by dots", "GET", "x", "/admin/..", ""},
 		{"prefix left by dots at the end", "GET", "x", "/admin/../", ""},
-		{"prefix with an encoded slash behind it", "GET", "x", "/admin%2fx", ""},
-		{"dots behind an encoded slash", "GET", "x", "/public%2f..%2fadmin", ""},
+		{"prefix with an encoded slash behind it", "GET", "x", "/admin%2fx", refused},
+		{"dots behind an encoded slash", "GET", "x", "/public%2f..%2fadmin", refused},
 		{"encoded query mark", "GET", "x", "/admin%3Fx", ""},
 		{"twice encoded", "GET", "x", "/%2561dmin", ""},
 		{"method", "POST", "x", "/write", "write"},
@@ -106,16 +109,16 @@ func TestMatch(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			h := requestHead(tt.method, tt.host, tt.target)
-			want := tt.want
-			if want == "" {
-				want = "default"
+			want, wantBare := to(tt.want), to(tt.want)
+			switch tt.want {
+			case "":
+				want, wantBare = to("default"), Match[string]{}
+			case refused:
+				want = Match[string]{Refused: AmbiguousPath}
+				wantBare = want
 			}
-			if got := table.Match(h, nobody); got != to(want) {
-				t.Errorf("got %+v, want %q", got, want)
-			}
-			wantBare := to(tt.want)
-			if tt.want == "" {
-				wantBare = Match[string]{}
+			if got := table.Match(h, nobody); got != want {
+				t.Errorf("got %+v, want %+v", got, want)
 			}
 			if got := bare.Match(h, nobody); got != wantBare {
 				t.Errorf("without a default: got %+v, want %+v", got, wantBare)
@@ -199,6 +202,8 @@ func TestMatchAllocs(t *testing.T) {
 		requestHead("GET", "www.example.com:80", "/api/x?y&a+b=%63d&a%20=c"),
 		requestHead("POST", "www.example.com", "/%61pi/../api/x"),
 		requestHead("GET", "a", "/%20"+strings.Repeat("x", 10_000)),
+		requestHead("GET", "a", "/a%2fb//c;d/e\\f/%25"+strings.Repeat("x", 10_000)),
+		requestHead("GET", "a", "/42/abc//"),
 		requestHead("GET", "a", "/split"),
 		requestHead("GET", "a", "/42/abc"),
 		parseHead(t, "GET", "/", "X-A: 2", "X-B: 1"),
@@ -222,7 +227,7 @@ func BenchmarkMatch(b *testing.B) {
 		routes = append(routes, config.Route{Host: host, PathPrefix: "/api", Pool: host}, config.Route{Host: host, Pool: host})
 	}
 	table := New(routes, "default", identity)
-	for name, target := range map[string]string{"plain": "/api/v1/things/42?x=y", "escaped": "/api/v1/%74hings/42?x=y"} {
+	for name, target := range map[string]string{"plain": "/api/v1/things/42?x=y", "escaped": "/api/v1/%74hings/42?x=y", "odd": "/api/v1/a%2fb/42?x=y"} {
 		b.Run(name, func(b *testing.B) {
 			h := requestHead("GET", "d.example", target)
 			b.ReportAllocs()

@@ -39,6 +39,16 @@ func newTemplate(text string) template {
 	return t
 }
 
+// has reports whether a placeholder stands somewhere.
+func (t template) has(v variable) bool {
+	for _, p := range t {
+		if p.variable == v {
+			return true
+		}
+	}
+	return false
+}
+
 func newVariable(name, text string) variable {
 	switch name {
 	case "host":
