@@ -306,8 +306,12 @@ func newRouter(t *testing.T, to string) *router {
 	return r
 }
 
-func (r *router) rebind() error {
-	next, err := net.Dial("udp", r.to)
+func (r *router) rebind() error { return r.rebindTo("127.0.0.1") }
+
+// rebindTo gives the client another port, of an address.
+func (r *router) rebindTo(host string) error {
+	d := net.Dialer{LocalAddr: &net.UDPAddr{IP: net.ParseIP(host)}}
+	next, err := d.Dial("udp", r.to)
 	if err != nil {
 		return err
 	}
