@@ -83,7 +83,7 @@ func New(o Options) (*Server, error) {
 		s.engine.AccessLog.Store(o.AccessLog)
 	}
 	s.streams = newStreams(o, limit, s.engine.Descriptors)
-	s.streams.engine.ConnectFailed = s.connectFailed
+	s.streams.engine.ConnectFailed, s.streams.engine.Watcher = s.connectFailed, watcher
 	s.engine.Pipes = s.streams.engine.Pipes // one stock for all
 	s.datagrams = newDatagrams(o, limit, s.engine.Descriptors, s.connectFailed)
 	s.pools.Store(&map[string]*exchange.Pool{})

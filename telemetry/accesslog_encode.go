@@ -75,7 +75,7 @@ func (l *line) MarshalLogObject(enc zapcore.ObjectEncoder) error {
 	enc.AddFloat64("duration_ms", milliseconds(e.Total))
 	enc.AddFloat64("queue_ms", milliseconds(e.Queue))
 	enc.AddFloat64("connect_ms", milliseconds(e.Connect))
-	if http {
+	if e.Proto != "UDP" {
 		enc.AddFloat64("ttfb_ms", milliseconds(e.FirstByte))
 	}
 	enc.AddString("pool", e.Pool)

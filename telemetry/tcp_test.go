@@ -76,7 +76,7 @@ func TestAccessLogLineOfAConnection(t *testing.T) {
 	}
 	want := `{"level":"warn","ts":"2026-03-04T04:06:07.089Z","listener":"web","client":"192.0.2.7","client_port":51234,` +
 		`"proto":"TCP","bytes_in":181,"bytes_out":5432,"duration_ms":2.25,"queue_ms":0,"connect_ms":0.35,` +
-		`"pool":"app","backend":"b1","attempts":1,"outcome":"backend_reset","reason":"reset","ended_by":"backend","sni":"db.example"}` + "\n"
+		`"ttfb_ms":1.5,"pool":"app","backend":"b1","attempts":1,"outcome":"backend_reset","reason":"reset","ended_by":"backend","sni":"db.example"}` + "\n"
 	if got, err := os.ReadFile(path); err != nil || string(got) != want {
 		t.Errorf("got  %swant %s%v", got, want, err)
 	}

@@ -161,6 +161,7 @@ type line struct {
 	Out                                                          int64   `json:"bytes_out"`
 	Duration                                                     float64 `json:"duration_ms"`
 	Queue                                                        float64 `json:"queue_ms"`
+	FirstByte                                                    float64 `json:"ttfb_ms"`
 	Attempts                                                     int
 }
 
@@ -228,7 +229,8 @@ func TestTCP(t *testing.T) {
 	if rest, err := io.ReadAll(c); err != nil || len(rest) > 0 {
 		t.Errorf("got %q, %v, want the end", rest, err)
 	}
-	if l := s.last(1, "ok", "client"); l.In != 5 || l.Out != 7 || l.Backend != first || l.Pool != "sql" || l.Attempts != 1 || l.Client != "127.0.0.1" {
+	if l := s.last(1, "ok", "client"); l.In != 5 || l.Out != 7 || l.Backend != first || l.Pool != "sql" || l.Attempts != 1 || l.Client != "127.0.0.1" ||
+		l.FirstByte <= 0 || l.FirstByte > l.Duration {
 		t.Errorf("logged as %+v", l)
 	}
 	eventually(t, "nothing is left", func() bool {

@@ -2,6 +2,7 @@ package exchange
 
 import (
 	"errors"
+	"time"
 
 	"weir/balancer"
 	"weir/config"
@@ -117,8 +118,8 @@ func (c *client) connect() error {
 		}
 	}
 	since := wire.Now()
-	watch := c.watchLate()
-	defer watch.end()
+	watch := c.set.engine.Watcher.WatchLate(c.conn, time.Duration(gonePatience), c.onGone)
+	defer watch.End()
 	b, err := p.dial(x.settings, c.appendProxy(nil, x.settings.transport.proxy), c.hold)
 	x.connect += wire.Now() - since
 	if err != nil {

@@ -19,8 +19,6 @@ type Clients struct {
 	count  atomic.Int64
 	wg     sync.WaitGroup
 
-	stopping chan struct{} // closed by Stop
-	stop     sync.Once
 	rejected atomic.Int64 // when the log last told of connections turned away
 
 	mu       sync.Mutex
@@ -29,7 +27,7 @@ type Clients struct {
 
 // NewClients makes a Clients that follows site until SetSite replaces it.
 func (e *Engine) NewClients(site *Site) *Clients {
-	c := &Clients{engine: e, stopping: make(chan struct{}), sessions: map[*session]struct{}{}}
+	c := &Clients{engine: e, sessions: map[*session]struct{}{}}
 	c.SetSite(site)
 	return c
 }
@@ -70,7 +68,7 @@ func (c *Clients) Serve(conn *wire.Conn) {
 	}
 	s := &session{
 		clients: c, site: site, client: conn, src: conn.Remote(), counted: counted, started: now, target: site.nowhere,
-		shard: c.engine.Telemetry.NextShard(),
+		shard: c.engine.Telemetry.NextShard(), ended: make(chan struct{}),
 	}
 	site.tune(conn, wire.Client)
 	site.stats.ConnectionOpened(s.shard)
@@ -113,7 +111,6 @@ func (c *Clients) Drain() {}
 
 // Stop ends every connection at once. No connection may be added any more.
 func (c *Clients) Stop() {
-	c.stop.Do(func() { close(c.stopping) })
 	for _, s := range c.all() {
 		s.cut(cutStopped)
 	}

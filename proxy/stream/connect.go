@@ -143,7 +143,9 @@ func (s *session) dial(pool *Pool) error {
 		return errDescriptors
 	}
 	since := wire.Now()
+	end := s.watch()
 	c, err := wire.DialHeld(s.lease.Backend().Address(), s.settings.timeouts.Connect, s.hold)
+	end()
 	s.connect += wire.Now() - since
 	if err != nil {
 		s.dialed.Store(nil)

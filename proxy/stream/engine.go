@@ -20,6 +20,9 @@ type Engine struct {
 	// may go into its reserve. nil: no limit.
 	Descriptors *admit.Descriptors
 
+	// Watcher tells of clients that are gone while their sessions wait; nil: that shows afterwards.
+	Watcher *wire.Watcher
+
 	// Pipes are what large transfers are spliced through; nil: they are copied. Its owner sweeps it.
 	Pipes *wire.Pipes
 

@@ -111,6 +111,7 @@ func (s *session) log(l *telemetry.AccessLog, e end) {
 	}
 	if r := s.relay.Load(); r != nil {
 		line.In, line.Out = r.Moved()
+		line.FirstByte = r.FirstByte()
 	}
 	if p := s.target.pool; p != nil {
 		line.Pool = p.stats.Name()

@@ -84,7 +84,11 @@ func newRig(t *testing.T, change func(*config.Listener, *config.Pool), backends 
 	core, logs := observer.New(zap.DebugLevel)
 	r := &rig{t: t, logs: logs, budget: admit.NewDescriptors(10000), accepted: make(chan struct{}),
 		line: filepath.Join(t.TempDir(), "access.log"), backends: map[*balancer.Backend]bool{}}
-	r.engine = &Engine{Log: zap.New(core), Telemetry: telemetry.New(telemetry.Options{}), Descriptors: r.budget,
+	watcher, err := wire.NewWatcher()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.engine = &Engine{Log: zap.New(core), Telemetry: telemetry.New(telemetry.Options{}), Descriptors: r.budget, Watcher: watcher,
 		Pipes: wire.NewPipes(64, r.budget.EnterReserved, r.budget.Leave), ConnectFailed: r.connectFailed}
 	access, err := telemetry.OpenAccessLog(config.AccessLog{Output: r.line, Sample: 1}, func(uint64) { t.Error("a line is lost") })
 	if err != nil {
@@ -110,7 +114,7 @@ func newRig(t *testing.T, change func(*config.Listener, *config.Pool), backends 
 	go r.accept()
 	t.Cleanup(func() {
 		r.stop()
-		if err := access.Close(); err != nil {
+		if err := errors.Join(access.Close(), watcher.Close()); err != nil {
 			t.Error(err)
 		}
 	})

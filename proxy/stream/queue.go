@@ -14,12 +14,13 @@ func (s *session) wait(pool *Pool, backend *balancer.Backend, tried *balancer.Tr
 	since := wire.Now()
 	defer func() { s.queue += wire.Now() - since }()
 	w := balancer.Wait{
-		Flow: s.flow, Tried: tried, Backend: backend, Places: s.settings.places, Gone: s.clients.stopping,
+		Flow: s.flow, Tried: tried, Backend: backend, Places: s.settings.places, Gone: s.ended,
 	}
 	if d := s.settings.timeouts.Queue; d > 0 {
 		t := time.NewTimer(d)
 		defer t.Stop()
 		w.Expired = t.C
 	}
+	defer s.watch()()
 	return pool.Balancer.Await(&w)
 }

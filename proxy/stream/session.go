@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"runtime/debug"
 	"sync/atomic"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -41,6 +42,7 @@ type session struct {
 	connect int64
 	over    bool // finish has begun
 
+	ended  chan struct{}              // closed when fate is set
 	fate   atomic.Pointer[cause]      // why it is ended from outside
 	dialed atomic.Pointer[wire.Conn]  // to a backend, while it is being made
 	relay  atomic.Pointer[wire.Relay] // nil: not yet
@@ -57,6 +59,7 @@ type cause struct {
 var (
 	cutStopped    = &cause{telemetry.OutcomeDraining, byWeir, "cut off: the time to finish had passed"}
 	cutDrained    = &cause{telemetry.OutcomeDrainTimeout, byDrain, "cut off: drain_timeout of the backend had passed"}
+	cutLeft       = &cause{telemetry.OutcomeClientClosed, byClient, "the client left before it had a backend"}
 	cutRebalanced = &cause{telemetry.OutcomeRebalanced, byWeir, "cut off: the backend went down or was removed"}
 )
 
@@ -100,6 +103,7 @@ func (s *session) cut(why *cause) bool {
 	if !s.fate.CompareAndSwap(nil, why) {
 		return false
 	}
+	close(s.ended)
 	if c := s.dialed.Load(); c != nil {
 		c.Shutdown()
 	}
@@ -109,6 +113,19 @@ func (s *session) cut(why *cause) bool {
 		s.client.Reset() // it may be waited for
 	}
 	return true
+}
+
+// gonePatience is how long a session waits, for a place or a connection, until its client is watched: one that
+// is gone by then is not waited for. A half-close is nothing to go by: it may have sent all that it has to.
+const gonePatience = 100 * time.Millisecond
+
+// watch watches the client until the result is called.
+func (s *session) watch() (end func()) {
+	w := s.clients.engine.Watcher
+	if w == nil {
+		return func() {}
+	}
+	return w.WatchResetLate(s.client, gonePatience, func() { s.cut(cutLeft) }).End
 }
 
 // local is what the client connected to.

@@ -89,6 +89,7 @@ type Relay struct {
 	ways    [2]way // by the side that sends
 	running atomic.Int32
 	done    func(Ending)
+	started int64 // on Now's clock
 
 	mu     sync.Mutex // guards what follows
 	ended  [2]bool    // what a side sends has ended
@@ -113,7 +114,7 @@ func NewRelay(client, backend *Conn, o RelayOptions) *Relay {
 // the cause is not CauseEnd both have been reset. It starts two goroutines, one for each direction, and
 // done is called by the one that ends last. They are new ones so that their stacks are small.
 func (r *Relay) Start(done func(Ending)) {
-	r.done = done
+	r.done, r.started = done, Now()
 	r.running.Store(int32(len(r.ways)))
 	r.startTicking()
 	go r.carry(Client)
@@ -133,6 +134,15 @@ func (r *Relay) Stop() { r.end(Ending{Cause: CauseStopped}) }
 // Moved is how many bytes of each side have been passed to the other so far. Anybody may ask.
 func (r *Relay) Moved() (client, backend int64) {
 	return int64(r.ways[Client].moved.Load()), int64(r.ways[Backend].moved.Load())
+}
+
+// FirstByte is how long after Start the first bytes of the backend had been passed on; 0: there were none.
+// It may be asked when the relay has ended.
+func (r *Relay) FirstByte() time.Duration {
+	if first := r.ways[Backend].first; first != 0 {
+		return time.Duration(first - r.started)
+	}
+	return 0
 }
 
 // settle fixes the fate: from now on nothing touches the connections.

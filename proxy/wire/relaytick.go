@@ -19,7 +19,7 @@ const (
 func (r *Relay) startTicking() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.since = Now()
+	r.since = r.started
 	r.ticker = time.AfterFunc(tickOf(r.bound()), r.tick)
 }
 

@@ -10,8 +10,6 @@ import (
 
 // Watcher tells when the peers of connections that nobody reads go away. It is an epoll set of its
 // own, itself on the runtime's poller, served by one goroutine.
-//
-// A client that half-closes counts as gone: whoever waits for a response keeps its side open.
 type Watcher struct {
 	file *os.File
 	raw  syscall.RawConn
@@ -44,14 +42,23 @@ func NewWatcher() (*Watcher, error) {
 // Watch calls gone, once, when the peer of c closes or resets; at once if it already has. gone must
 // not block and must not call the watcher. The result is for Unwatch, which must be called before c
 // is closed.
-func (w *Watcher) Watch(c *Conn, gone func()) (int32, error) {
+//
+// A client that half-closes counts as gone: whoever waits for a response keeps its side open.
+func (w *Watcher) Watch(c *Conn, gone func()) (int32, error) { return w.add(c, unix.EPOLLRDHUP, gone) }
+
+// WatchReset is Watch for a peer that may half-close: gone is called when the connection is over both
+// ways.
+func (w *Watcher) WatchReset(c *Conn, gone func()) (int32, error) { return w.add(c, 0, gone) }
+
+// add watches for events, and for errors and hang-ups, which are always reported.
+func (w *Watcher) add(c *Conn, events uint32, gone func()) (int32, error) {
 	w.mu.Lock()
 	w.next++
 	id := w.next
 	w.watches[id] = gone
 	w.mu.Unlock()
 	err := w.control(c, unix.EPOLL_CTL_ADD, &unix.EpollEvent{
-		Events: unix.EPOLLRDHUP | unix.EPOLLONESHOT, Fd: id,
+		Events: events | unix.EPOLLONESHOT, Fd: id,
 	})
 	if err != nil {
 		w.mu.Lock()

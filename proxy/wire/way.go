@@ -19,8 +19,9 @@ type way struct {
 
 	buffer  *Buffer // nil: nothing is under way, or it is in the pipe
 	pipe    *Pipe
-	full    int // buffers in a row that were received full
-	short   int // splices in a row that moved little
+	full    int   // buffers in a row that were received full
+	short   int   // splices in a row that moved little
+	first   int64 // when the first bytes had moved, on Now's clock; 0: none have
 	err     error
 	sending bool // err is of the receiving side
 
@@ -125,6 +126,9 @@ func (w *way) send(p []byte) error {
 
 // count notes that n bytes have moved.
 func (w *way) count(n int) {
+	if w.first == 0 {
+		w.first = Now()
+	}
 	w.moved.Store(w.moved.Load() + uint64(n))
 	if w.total != nil {
 		w.total.Add(uint64(n))
