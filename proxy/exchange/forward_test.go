@@ -244,7 +244,7 @@ func TestStrangersCannotForgeForwarding(t *testing.T) {
 
 // FuzzClientOf: the client is never a trusted proxy, and is the same whichever field names it.
 func FuzzClientOf(f *testing.F) {
-	for _, s := range []string{"1.2.3.4", "1.2.3.4, 10.0.0.1", "x,,[::1]:3", ",", " ,\t", "2001:db8::1, 10.1.2.3", "10.0.0.1", ":0"} {
+	for _, s := range []string{"1.2.3.4", "1.2.3.4, 10.0.0.1", "x,,[::1]:3", ",", " ,\t", "2001:db8::1, 10.1.2.3", "10.0.0.1", ":0", "1.2.3.4,", "1.2.3.4, ,\t,10.0.0.1,"} {
 		f.Add([]byte(s))
 	}
 	list := &forwarding{trust: trusted10, client: config.XForwardedFor}
@@ -256,11 +256,14 @@ func FuzzClientOf(f *testing.F) {
 		}
 		var forwarded []byte
 		for i, entry := range strings.Split(string(value), ",") {
-			h := message.Hop{}
-			h.For.Addr, _ = message.ParseClient([]byte(entry))
 			if i > 0 {
 				forwarded = append(forwarded, ',')
 			}
+			if strings.Trim(entry, " \t") == "" {
+				continue
+			}
+			h := message.Hop{}
+			h.For.Addr, _ = message.ParseClient([]byte(entry))
 			forwarded = message.AppendHop(forwarded, &h)
 		}
 		if b, bok := elements.clientOf(headWith(message.Forwarded, forwarded)); len(value) > 0 && (b != a || bok != ok) {

@@ -116,7 +116,7 @@ func (f *forwarding) clientOf(h *message.Head) (netip.Addr, bool) {
 	return f.clientOfList(h)
 }
 
-// clientOfList reads X-Forwarded-For, from its end.
+// clientOfList reads X-Forwarded-For, from its end. Empty elements say nothing.
 func (f *forwarding) clientOfList(h *message.Head) (netip.Addr, bool) {
 	for i := len(h.Fields) - 1; i >= 0; i-- {
 		field := &h.Fields[i]
@@ -129,6 +129,9 @@ func (f *forwarding) clientOfList(h *message.Head) (netip.Addr, bool) {
 				entry, v = v[j+1:], v[:j]
 			} else {
 				v = nil
+			}
+			if entry = bytes.Trim(entry, " \t"); len(entry) == 0 {
+				continue // RFC 9110, section 5.6.1.2
 			}
 			a, ok := message.ParseClient(entry)
 			if !ok {

@@ -1,6 +1,7 @@
 package exchange
 
 import (
+	"bytes"
 	"net/netip"
 
 	"weir/config"
@@ -95,8 +96,12 @@ func (c *client) appendList(dst []byte, f *forwarding, own ownField, t *told) []
 	switch {
 	case inherits:
 		for i := range req.Fields {
-			if field := &req.Fields[i]; field.Name == name && field.ValueEnd > field.Value {
-				dst = append(append(dst, req.Value(field)...), ", "...)
+			field := &req.Fields[i]
+			if field.Name != name {
+				continue
+			}
+			if v := bytes.Trim(req.Value(field), ", \t"); len(v) > 0 { // empty elements end with us
+				dst = append(append(dst, v...), ", "...)
 			}
 		}
 	case !t.client.IsValid():
