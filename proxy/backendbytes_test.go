@@ -165,6 +165,9 @@ func (j *judge) same(sent, got *modelResponse) {
 	if got.status != sent.status {
 		j.Errorf("status %d, want %d", got.status, sent.status)
 	}
+	if got.status >= 200 && len(got.values("date")) == 0 {
+		j.Error("the response has no Date")
+	}
 	drop := func(line string) bool {
 		noBody := sent.status < 200 || sent.status == 204
 		return sent.mayDrop(line) || (noBody && strings.HasPrefix(strings.ToLower(line), "content-length:"))

@@ -316,7 +316,9 @@ func (m *modelResponse) mayAdd(line string) bool {
 	case "Transfer-Encoding: chunked":
 		return m.chunked
 	}
-	return false
+	date, is := strings.CutPrefix(line, "Date: ")
+	_, err := time.Parse(http.TimeFormat, date)
+	return is && err == nil && m.status >= 200 && (len(m.values("date")) == 0 || m.lists("connection", "date"))
 }
 
 // TestDifferential plays sessions of valid exchanges through weir and through net/http's ReverseProxy.

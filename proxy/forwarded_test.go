@@ -75,6 +75,9 @@ func TestForwarded(t *testing.T) {
 				"X-Forwarded-For": {"192.0.2.1, 127.0.0.1"}, "X-Forwarded-Proto": {"https"}, "X-Forwarded-Host": {"shop.example"},
 				"X-Forwarded-Elb-Ip": {"127.0.0.1"}, "X-Real-Ip": {"192.0.2.1"},
 				"Forwarded": {"for=192.0.2.1;proto=https, for=127.0.0.1;by=_edge;host=shop.example;proto=http"}}},
+		{"trusted, with empty elements", "{ trust: [127.0.0.0/8], fields: [X-Forwarded-For, Forwarded] }",
+			"X-Forwarded-For: ,6.6.6.6,\r\nX-Forwarded-For: ,\r\nForwarded: for=6.6.6.6, ,\r\n",
+			http.Header{"X-Forwarded-For": {"6.6.6.6, 127.0.0.1"}, "Forwarded": {"for=6.6.6.6, for=127.0.0.1;host=shop.example;proto=http"}}},
 		{"trusted, nothing said", "{ trust: [127.0.0.0/8] }", "", own},
 		{"trusted, named in Connection", "{ trust: [127.0.0.0/8] }",
 			spoof + "Connection: X-Forwarded-Proto, X-Forwarded-For, Forwarded\r\n", trusted("6.6.6.6, 7.7.7.7, 127.0.0.1")},
@@ -123,7 +126,7 @@ func TestSourceIPFollowsTrustedForwardedFor(t *testing.T) {
 		t.Fatalf("200 clients met %d backends, want 4", len(seen))
 	}
 	for b, ip := range seen {
-		for _, xff := range []string{ip, "6.6.6.6, " + ip, "junk, " + ip + ", 10.1.2.3", ip + ":4711", "::ffff:" + ip} {
+		for _, xff := range []string{ip, "6.6.6.6, " + ip, "junk, " + ip + ", 10.1.2.3", ip + ":4711", "::ffff:" + ip, ip + ",", "6.6.6.6,, " + ip + " ,\t, 10.1.2.3 , ", ip + "\r\nX-Forwarded-For: ,", ip + "\r\nX-Forwarded-For:"} {
 			if got := ask(xff); got != b {
 				t.Errorf("X-Forwarded-For: %s went to %s, want %s as %s alone", xff, got, b, ip)
 			}
@@ -184,7 +187,7 @@ func TestVia(t *testing.T) {
 
 // Fields that need not change arrive as they came, those of one connection do not.
 func TestRequestHeadIsForwardedAsItCame(t *testing.T) {
-	o := answering(t, "HTTP/1.1 200 Fine by me\r\nserver:  X\r\nSet-Cookie: a=1\r\nSET-COOKIE: b=2\r\nConnection: X-Hop\r\nX-Hop: 1\r\nKeep-Alive: timeout=5\r\nContent-Length: 2\r\n\r\nok")
+	o := answering(t, "HTTP/1.1 200 Fine by me\r\nDATE: just now\r\nserver:  X\r\nSet-Cookie: a=1\r\nSET-COOKIE: b=2\r\nConnection: X-Hop\r\nX-Hop: 1\r\nKeep-Alive: timeout=5\r\nContent-Length: 2\r\n\r\nok")
 	r := start(t, site("", "", o.Addr()))
 	c := r.dial()
 	c.send("GET /a//b/../%7e?q=1;2&x=%zz HTTP/1.1\r\nuser-agent:  Tést\r\nHost: Shop.Example:80\r\nCookie: a=b; c=\"d\"\r\nCOOKIE: e=f\r\n" +
@@ -199,7 +202,7 @@ func TestRequestHeadIsForwardedAsItCame(t *testing.T) {
 	if got := o.last(); got != want {
 		t.Errorf("the backend got\n%q, want\n%q", got, want)
 	}
-	want = "HTTP/1.1 200 Fine by me\r\nserver:  X\r\nSet-Cookie: a=1\r\nSET-COOKIE: b=2\r\nContent-Length: 2\r\n\r\nok"
+	want = "HTTP/1.1 200 Fine by me\r\nDATE: just now\r\nserver:  X\r\nSet-Cookie: a=1\r\nSET-COOKIE: b=2\r\nContent-Length: 2\r\n\r\nok"
 	if got := string(b[:n]); got != want {
 		t.Errorf("the client got\n%q, want\n%q", got, want)
 	}

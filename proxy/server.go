@@ -79,6 +79,7 @@ func New(o Options) (*Server, error) {
 		Log: o.Log, Telemetry: o.Telemetry, Watcher: watcher, Descriptors: admit.NewDescriptors(limit),
 		ConnectFailed: s.connectFailed,
 	}
+	s.engine.SetTime(time.Now()) // from now on it is the steward's
 	if o.AccessLog != nil {
 		s.engine.AccessLog.Store(o.AccessLog)
 	}

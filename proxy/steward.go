@@ -64,6 +64,7 @@ func (w *steward) run() {
 		case <-timer.C:
 		}
 		now := time.Now()
+		w.server.engine.SetTime(now)
 		if now.Sub(swept) >= stewardRound {
 			swept = now
 			w.sweep()

@@ -2,6 +2,7 @@ package exchange
 
 import (
 	"sync/atomic"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -34,7 +35,13 @@ type Engine struct {
 
 	// AccessLog is nil while there is none.
 	AccessLog atomic.Pointer[telemetry.AccessLog]
+
+	date dateLine
 }
+
+// SetTime says what the time is, which responses without a Date get. From the first call on it is to be
+// called about once a second.
+func (e *Engine) SetTime(now time.Time) { e.date.set(now) }
 
 // accessLog returns the access log if lines are wanted.
 func (e *Engine) accessLog() *telemetry.AccessLog {

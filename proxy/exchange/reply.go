@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"strconv"
 	"syscall"
-	"time"
 
 	"weir/proxy/http1"
 	"weir/proxy/route"
@@ -165,8 +164,7 @@ func (c *client) send(r reply) {
 	out = append(out, http.StatusText(r.status)...)
 	out = append(out, "\r\n"...)
 	if !r.action.ClaimsResponse("date") {
-		out = time.Now().UTC().AppendFormat(append(out, "Date: "...), http.TimeFormat)
-		out = append(out, "\r\n"...)
+		out = c.set.engine.date.append(out)
 	}
 	if len(r.body) > 0 && r.kind != "" {
 		out = http1.AppendField(out, "Content-Type", []byte(r.kind))

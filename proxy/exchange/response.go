@@ -215,6 +215,9 @@ func (c *client) buildResponse(chunked, old bool) {
 	case 426:
 		keepUpgrade(&w.res)
 	}
+	if old {
+		w.res.DropAll(message.Trailer) // none will come
+	}
 	c.appendResponse(chunked)
 	if w.res.Status == 426 && w.res.Has(message.Upgrade) {
 		w.out = append(w.out, "Connection: Upgrade\r\n"...)
@@ -248,6 +251,9 @@ func (c *client) appendResponse(chunked bool) {
 	w.out = http1.AppendResponse(w.out[:0], res, chunked)
 	if a != nil {
 		w.out = a.ResponseHeaders.Append(w.out)
+	}
+	if !res.Keeps(message.Date) && !a.ClaimsResponse("date") {
+		w.out = c.set.engine.date.append(w.out) // RFC 9110, section 6.6.1
 	}
 	if len(w.requestID) != 0 && !a.ClaimsResponse("x-request-id") {
 		w.out = w.appendRequestID(w.out)

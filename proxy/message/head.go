@@ -80,6 +80,19 @@ func (h *Head) Value(f *Field) []byte { return h.Buf[f.Value:f.ValueEnd] }
 // Line is the line of f with its CRLF.
 func (h *Head) Line(f *Field) []byte { return h.Buf[f.Start:f.End] }
 
+// Keeps reports whether a field of that name is there and forwarded. It may not be asked for Other.
+func (h *Head) Keeps(n Name) bool {
+	if !h.Has(n) {
+		return false
+	}
+	for i := range h.Fields {
+		if f := &h.Fields[i]; f.Name == n && !f.Drop {
+			return true
+		}
+	}
+	return false
+}
+
 // Get returns the first value of a recognised name, nil if there is none.
 func (h *Head) Get(n Name) []byte {
 	if !h.Has(n) {

@@ -25,6 +25,7 @@ const (
 	ForwardedAlias // a look-alike of X-Forwarded-* or X-Real-IP: see FoldsTo
 	Cookie
 	SetCookie
+	Date
 
 	nameCount // how many there are
 )
@@ -49,6 +50,10 @@ func NameOf(b []byte) Name {
 		}
 		if len(b) == 6 && Equal(b, "cookie") {
 			return Cookie
+		}
+	case 'd':
+		if len(b) == 4 && Equal(b, "date") {
+			return Date
 		}
 	case 's':
 		if len(b) == 10 && Equal(b, "set-cookie") {
