@@ -225,6 +225,9 @@ func TestQueueFollowsReloads(t *testing.T) {
 				r.begin("GET /free HTTP/1.1\r\nHost: shop.example\r\n\r\n").want("GET", 200, "b2")
 				g.let <- struct{}{}
 				first.want("GET", 200, "b1")
+			} else {
+				// Before the first one makes room at its backend.
+				lbtest.Eventually(t, patience, func() bool { return old.Queued() == 0 })
 			}
 			other.let <- struct{}{}
 			g.let <- struct{}{}
