@@ -113,7 +113,7 @@ func (s *Server) identify(p *prepared, l *config.Listener, old *listener) error 
 // commit swaps. It cannot fail.
 func (s *Server) commit(c *config.Config, p *prepared) Change {
 	now := time.Now()
-	old, rest := *s.pools.Load(), withoutDatagrams(c)
+	old, before, rest := *s.pools.Load(), s.config, withoutDatagrams(c)
 	s.mu.Lock()
 	s.engine.SessionKey = p.sessionKey
 	change := s.commitPools(rest, p, now)
@@ -123,7 +123,7 @@ func (s *Server) commit(c *config.Config, p *prepared) Change {
 	leaving, closed := s.commitListeners(rest, p, &change)
 	s.mu.Unlock()
 	leavingDatagrams()
-	s.monitor.Apply(targets(c))
+	s.probe(c, before)
 	for name, pool := range old {
 		if (*s.pools.Load())[name] == nil {
 			pool.Close(now)

@@ -10,11 +10,27 @@ import (
 	"weir/healthcheck"
 )
 
-// targets lists what a configuration wants probed.
-func targets(c *config.Config) []healthcheck.Target {
+// probe makes the monitor follow c, in place of before. A pool that is another one under the same name,
+// because it has changed to protocols that somebody else serves, has backends that nobody has checked: what
+// is known of those of the old one goes first.
+func (s *Server) probe(c, before *config.Config) {
+	others := map[string]bool{}
+	for name, p := range c.Pools {
+		if old := before.Pools[name]; old != nil && (ofStreams(p.Protocol) != ofStreams(old.Protocol) || ofDatagrams(p.Protocol) != ofDatagrams(old.Protocol)) {
+			others[name] = true
+		}
+	}
+	if len(others) > 0 {
+		s.monitor.Apply(targets(c, others))
+	}
+	s.monitor.Apply(targets(c, nil))
+}
+
+// targets lists what a configuration wants probed, but for some pools.
+func targets(c *config.Config, without map[string]bool) []healthcheck.Target {
 	var list []healthcheck.Target
 	for name, p := range c.Pools {
-		if p.Health == nil {
+		if p.Health == nil || without[name] {
 			continue
 		}
 		for _, b := range p.Backends {

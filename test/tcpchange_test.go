@@ -247,3 +247,24 @@ func newPort(t *testing.T) *port {
 
 // close may be called more than once.
 func (p *port) close() { _ = p.l.Close() }
+
+// TestTCPProtocolOfPool makes a pool of the same backend one of http and of tcp: each is another pool, whose
+// backend is up once it has been checked.
+func TestTCPProtocolOfPool(t *testing.T) {
+	t.Parallel()
+	web := lbtest.NewHTTP(t, "web")
+	config := func(protocol string) string {
+		return fmt.Sprintf(`
+listeners: { door: { protocol: %s, address: "127.0.0.1:0", pool: behind } }
+pools: { behind: { protocol: %s, health_check: { protocol: http }, backends: { b1: { address: %q } } } }
+`, protocol, protocol, web.Addr())
+	}
+	d := start(t, config("http"))
+	for _, protocol := range []string{"tcp", "http", "tcp", "http"} {
+		d.reload(config(protocol))
+		d.awaitHealth("behind", "b1", "up")
+		if got := fetch(t, "GET", d.url("door"), nil); got.status != http.StatusOK {
+			t.Fatalf("%s: status %d", protocol, got.status)
+		}
+	}
+}
