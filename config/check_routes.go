@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"net/netip"
+	"net/url"
 	"slices"
 	"strings"
 )
@@ -60,17 +61,45 @@ type reachable struct {
 
 func (b *reachable) add(r *value) {
 	route := resolveRoute(r)
+	route.Path, route.PathPrefix = normalPath(route.Path), normalPath(route.PathPrefix)
+	b.warn(r, route)
+	b.values, b.routes = append(b.values, r), append(b.routes, route)
+}
+
+// warn looks for a route that takes all of what r matches, or for several that share it by method.
+func (b *reachable) warn(r *value, route Route) {
+	var methods []string
+	var takers []*value
 	for i, earlier := range b.routes {
 		if b.comparisons += effort(earlier, route); b.comparisons > maxRouteComparisons {
-			break
+			return
 		}
-		if covers(earlier, route) {
-			first := b.values[i]
+		if !coversButMethods(earlier, route) {
+			continue
+		}
+		if first := b.values[i]; covers(earlier, route) {
 			b.checker.warn(r, r.path+" is never reached", first.path+" takes all of its requests: put this one first", first.at)
-			break
+			return
+		}
+		if !slices.ContainsFunc(earlier.Methods, func(m string) bool { return slices.Contains(route.Methods, m) }) {
+			continue
+		}
+		methods, takers = append(methods, earlier.Methods...), append(takers, b.values[i])
+		if coversWords(methods, route.Methods) {
+			b.unreached(r, takers)
+			return
 		}
 	}
-	b.values, b.routes = append(b.values, r), append(b.routes, route)
+}
+
+// unreached warns of a route that several take from together.
+func (b *reachable) unreached(r *value, takers []*value) {
+	var names []string
+	var places []span
+	for _, v := range takers {
+		names, places = append(names, v.path), append(places, v.at)
+	}
+	b.checker.warn(r, r.path+" is never reached", strings.Join(names, " and ")+" take all of its requests together: put this one first", places...)
 }
 
 // effort is how many comparisons covers makes at most.
@@ -80,9 +109,12 @@ func effort(a, b Route) int {
 }
 
 // covers reports whether every request that b matches is matched by a, as far as that can be told
-// cheaply: expressions cover each other only if they are the same, and networks are not joined.
-func covers(a, b Route) bool {
-	return coversHost(a.Host, b.Host) && coversPath(a, b) && coversWords(a.Methods, b.Methods) &&
+// cheaply: expressions cover each other only if they are the same or all-embracing, and networks are not joined. Paths
+// are in normal form.
+func covers(a, b Route) bool { return coversButMethods(a, b) && coversWords(a.Methods, b.Methods) }
+
+func coversButMethods(a, b Route) bool {
+	return coversHost(a.Host, b.Host) && coversPath(a, b) &&
 		coversHeaders(a.Headers, b.Headers) && coversQuery(a.Query, b.Query) && coversSource(a.Source, b.Source) &&
 		coversNames(a.SNI, b.SNI) && coversWords(a.ALPN, b.ALPN)
 }
@@ -100,13 +132,51 @@ func coversPath(a, b Route) bool {
 	case a.Path == "" && a.PathPrefix == "" && a.PathRegex == "":
 		return true
 	case a.PathRegex != "":
-		return a.PathRegex == b.PathRegex
+		return a.PathRegex == b.PathRegex || coversAll(a.PathRegex, b)
 	case a.Path != "":
 		return a.Path == b.Path
 	case b.Path != "":
 		return hasSegments(b.Path, a.PathPrefix)
 	}
 	return b.PathPrefix != "" && hasSegments(b.PathPrefix, a.PathPrefix)
+}
+
+// coversAll reports whether an expression is one of those that every path of b matches.
+func coversAll(expression string, b Route) bool {
+	switch expression {
+	case "^", ".*", "^.*":
+		return true
+	case "/", "^/", "/.*", "^/.*": // not *
+		return strings.HasPrefix(b.Path, "/") || b.PathPrefix != ""
+	}
+	return false
+}
+
+// keptEscapes are those that the normal form of a path has.
+var keptEscapes = strings.NewReplacer("%2f", "%252F", "%2F", "%252F", "%25", "%2525")
+
+// normalPath is the plain form of a path in which routes are compared: escapes decoded, but for those
+// of slashes and percent signs, and dot segments removed after that (RFC 3986, section 5.2.4).
+func normalPath(path string) string {
+	decoded, err := url.PathUnescape(keptEscapes.Replace(path))
+	if err != nil || !strings.HasPrefix(decoded, "/") {
+		return path // it matches what has the same bytes, at least
+	}
+	var kept []string
+	segments := strings.Split(decoded, "/")
+	for i, s := range segments {
+		if s != "." && s != ".." {
+			kept = append(kept, s)
+			continue
+		}
+		if s == ".." && len(kept) > 1 {
+			kept = kept[:len(kept)-1]
+		}
+		if i == len(segments)-1 {
+			kept = append(kept, "")
+		}
+	}
+	return strings.Join(kept, "/")
 }
 
 // hasSegments reports whether path begins with prefix in whole segments.

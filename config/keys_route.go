@@ -10,7 +10,7 @@ func routeRows(f features) []key {
 		{path: p + ".host", kind: kindHostPattern, only: layer7, doc: "Host name without port, exact or `*.suffix`, in any letter case."},
 		{path: p + ".path", kind: kindURLPath, only: layer7, doc: "Whole path, exact."},
 		{path: p + ".path_prefix", kind: kindURLPath, only: layer7, doc: "Beginning of the path, in whole segments: `/api` matches `/api` and `/api/x`, not `/apix`."},
-		{path: p + ".path_regex", kind: kindPattern, only: layer7, planned: later, doc: "Expression that the path matches, in Go syntax; `^` and `$` anchor it."},
+		{path: p + ".path_regex", kind: kindPattern, only: layer7, planned: later, doc: "Expression that the path matches, in Go syntax; `^` and `$` anchor it. It gets the plain form: of an encoded slash `%2F`, and the folded one where that differs: `(/|%2F)` takes both."},
 		{path: p + ".method", kind: kindList, only: layer7, single: true, doc: "Any of these methods."},
 		{path: p + ".method[]", kind: kindMethod, doc: "A method."},
 		{path: p + ".headers", kind: kindMap, only: layer7, naming: namesFields, planned: later, doc: "Fields that the request has, all of them, by name."},
