@@ -2,8 +2,8 @@
 // on: parse → route → pick → connect → forward → retry → account.
 //
 // A [Clients] serves the connections of a listener, which come in by an [Entrance] for each of its
-// sockets, with one goroutine each; on an https listener after a
-// handshake (secure.go). As long as requests are whole when they are looked at, all happens inside
+// sockets, with one goroutine each; where a proxy says who the client is after its PROXY header
+// (proxied.go), on an https listener after a handshake (secure.go). As long as requests are whole when they are looked at, all happens inside
 // one wait on the client's socket (client.go, readable): receive, parse ([http1.ParseRequest]),
 // admit (admission.go), match ([route.Table.Match]), find the session (sticky.go), write the head
 // that the backend gets, with what it is told of the client (forward.go, after the rules of
@@ -27,6 +27,8 @@
 //     use; after that the exchange holds no connection of that backend.
 //   - A backend's connection is used again only if the response was complete, nothing was left over
 //     and the request had been sent whole.
+//   - A backend's connection that has begun with the name of a client serves that client's connection
+//     alone.
 //   - A client's connection is used again only if its request was read whole.
 //   - A request is sent twice only if nothing was sent the first time, or if it is idempotent, its
 //     body is at hand and nothing of a response has gone to the client (RFC 9110, section 9.2.2).
