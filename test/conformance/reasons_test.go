@@ -61,7 +61,8 @@ var reasons = map[string]map[difference]string{
 	},
 	targets.name: {
 		takes:      "A target without a form of RFC 9112, 3.2, or with bytes that a URI cannot have, is refused; clients send some printable ones all the same, which pass. An absolute target needs Host beside it, and an authority that is one.",
-		refuses:    "A server must accept absolute form, and the target's authority comes before Host (RFC 9112, 3.2.2); haproxy wants both to be the same and keeps the form. `OPTIONS *` is as valid. Escapes are forwarded as they came, `%00` too: what they mean is the origin's affair, and routes match a normal form.",
+		refuses:    "A server must accept absolute form, and the target's authority comes before Host (RFC 9112, 3.2.2); haproxy wants both to be the same and keeps the form. `OPTIONS *` is as valid. Escapes are forwarded as they came, but for `%00` in a path: where routes ask for paths, those that lead elsewhere when an escape is decoded are refused (docs/config.md).",
+		otherwise:  "Where a request ends is clear although its path has `%00`, so weir goes on with the connection.",
 		forwardsIt: "Weir writes origin form, with Host from the target and `*` for OPTIONS without a path. haproxy forwards absolute form; nginx writes origin form, but with `$http_host` it forwards the Host that the target replaces.",
 	},
 	hosts.name: {

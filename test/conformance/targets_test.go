@@ -9,11 +9,13 @@ func asked(target, host string) []string {
 
 var targets = topic{
 	name: "Targets",
-	about: "Origin form is forwarded byte for byte, with whatever escapes; absolute form becomes origin form, and its authority replaces Host. " +
+	about: "Origin form is forwarded byte for byte, with whatever escapes but of NUL; absolute form becomes origin form, and its authority replaces Host. " +
 		"White space, control bytes, bytes above ASCII and fragments have no place in a target.",
 	messages: []message{
 		{name: "query", send: line("GET /case?a=b;c&&d=%zz? HTTP/1.1"), want: forwarded, why: "RFC 9112, 3.2: forwarded as it came"},
-		{name: "escapes", send: line("GET /case/%2e%2e/%2F%00%c3%a9 HTTP/1.1"), want: forwarded, why: "RFC 9112, 3.2: forwarded as it came"},
+		{name: "escapes", send: line("GET /case/%2e%2e/%2F%c3%a9 HTTP/1.1"), want: forwarded, why: "RFC 9112, 3.2: forwarded as it came"},
+		{name: "NUL in an escape", send: line("GET /case%00x HTTP/1.1"), want: "400, kept", why: "RFC 9110, 17.3: it ends a path for some readers; refused, with whatever routes"},
+		{name: "NUL in an escape of the query", send: line("GET /case?a=%00 HTTP/1.1"), want: forwarded, why: "RFC 9112, 3.2: forwarded as it came"},
 		{name: "dot segments", send: line("GET /a/../case/./ HTTP/1.1"), want: forwarded, why: "RFC 9112, 3.2: forwarded as it came"},
 		{name: "repeated slashes", send: line("GET //case///x HTTP/1.1"), want: forwarded, why: "RFC 9112, 3.2: forwarded as it came"},
 		{name: "bytes that URIs do not have", send: line("GET /case\"<>[]\\^`{|} HTTP/1.1"), want: forwarded, why: "RFC 9112, 3.2: forwarded as it came; clients send them"},
