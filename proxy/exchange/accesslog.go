@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"time"
 
+	"weir/proxy/message"
 	"weir/proxy/wire"
 	"weir/telemetry"
 )
@@ -19,7 +20,7 @@ func (c *client) logAccess(l *telemetry.AccessLog, now int64) {
 	e := telemetry.Entry{
 		Time: wire.Time(x.started), Listener: x.site.name, Client: client,
 		Method: string(w.req.Method), Host: string(w.req.Authority), Target: string(w.req.Target),
-		Proto: protoNames[w.req.Minor], UserAgent: string(w.req.Lookup("user-agent")),
+		Proto: protoOf(&w.req), UserAgent: string(w.req.Lookup("user-agent")),
 		Status: x.status, In: x.in, Out: x.out,
 		Queue: time.Duration(x.queue), Connect: time.Duration(x.connect),
 		FirstByte: time.Duration(x.first), Total: time.Duration(now - x.started),
@@ -34,4 +35,13 @@ func (c *client) logAccess(l *telemetry.AccessLog, now int64) {
 	l.Write(&e)
 }
 
-var protoNames = [2]string{"HTTP/1.0", "HTTP/1.1"}
+// protoOf names the protocol of a request, as far as it was understood.
+func protoOf(req *message.Head) string {
+	switch {
+	case !req.Versioned:
+		return ""
+	case req.Minor == 0:
+		return "HTTP/1.0"
+	}
+	return "HTTP/1.1"
+}

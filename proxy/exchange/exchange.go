@@ -66,6 +66,9 @@ func (c *client) begin(site *Site, size int) {
 	x.site, x.started, x.method = site, wire.Now(), telemetry.ParseMethod(req.Method)
 	x.headReq, x.in = string(req.Method) == "HEAD", int64(size)
 	c.work.requestID = c.work.requestID[:0]
+	if site.requestID {
+		c.identifyRequest()
+	}
 	c.served++
 	x.close = req.Close || (req.Minor == 0 && !req.KeepAlive) ||
 		(site.requests > 0 && c.served >= site.requests) || c.draining()
@@ -100,9 +103,6 @@ func (c *client) serve(body []byte) {
 func (c *client) route() bool {
 	req, x := &c.work.req, &c.work.x
 	x.client = c.clientAddr()
-	if x.site.requestID {
-		c.identifyRequest()
-	}
 	if !c.admitRequest() {
 		return false
 	}

@@ -100,15 +100,16 @@ func (c *client) failWith(f *failure, reason string) {
 	c.done()
 }
 
-// refuse answers a request whose head cannot be accepted. Where the next request would begin is
-// not known, so the connection ends.
+// refuse answers a request whose head cannot be accepted, and of which work.req has what was understood
+// of it. Where the next request would begin is not known, so the connection ends.
 func (c *client) refuse(e *http1.Error) {
 	x := &c.work.x
 	c.work.requestID = c.work.requestID[:0]
 	*x = exchange{
 		site: c.set.site.Load(), started: wire.Now(), close: true, status: e.Status, reason: e.Reason,
-		method: telemetry.MethodOther, outcome: telemetry.OutcomeBadRequest,
-		in: int64(c.work.end - c.work.start),
+		method: telemetry.ParseMethod(c.work.req.Method), headReq: string(c.work.req.Method) == "HEAD",
+		outcome: telemetry.OutcomeBadRequest,
+		in:      int64(c.work.end - c.work.start),
 	}
 	if c.headSince != 0 {
 		x.started = c.headSince
@@ -119,8 +120,11 @@ func (c *client) refuse(e *http1.Error) {
 	case 408:
 		x.outcome = telemetry.OutcomeClientTimeout
 	}
+	if x.site.requestID {
+		c.identifyRequest()
+	}
 	c.ending = endLinger
-	c.sendReply(e.Status, e.Reason, true, false, false, false)
+	c.sendReply(e.Status, e.Reason, true, false, x.headReq, false)
 	c.done()
 }
 

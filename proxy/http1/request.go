@@ -19,6 +19,9 @@ type Limits struct {
 //
 // One empty line before the request line is skipped (RFC 9112, section 2.2); it counts to the size.
 //
+// Of a head that is refused h has what was understood before: Method, Target as it came, Versioned with
+// Minor, and the fields.
+//
 // How the bytes arrive makes no difference: a part of what is refused is either incomplete or
 // refused with the same [Error].
 func ParseRequest(buf []byte, h *message.Head, l Limits) (int, error) {
@@ -105,6 +108,7 @@ func parseRequestLine(h *message.Head, buf []byte, l Limits) (int, error) {
 	if m == 0 || buf[m] != ' ' {
 		return 0, ErrMethod
 	}
+	h.Method = buf[:m]
 	t := m + 1
 	end := t
 	for end < len(buf) && class[buf[end]]&isTarget != 0 {
@@ -119,12 +123,11 @@ func parseRequestLine(h *message.Head, buf []byte, l Limits) (int, error) {
 	if end == t || buf[end] != ' ' {
 		return 0, ErrTarget
 	}
+	h.Target = buf[t:end]
 	ok, err := parseVersion(h, buf[end+1:])
 	if !ok || err != nil {
 		return 0, err
 	}
-	h.Method = buf[:m]
-	h.Target = buf[t:end]
 	return end + 1 + len(versionLine), checkTarget(h)
 }
 
@@ -147,6 +150,7 @@ func parseVersion(h *message.Head, v []byte) (bool, error) {
 	if v[5] != '1' {
 		return false, ErrVersion
 	}
+	h.Versioned = true
 	if v[7] != '0' {
 		h.Minor = 1
 	}

@@ -24,6 +24,7 @@ type Head struct {
 	// Requests.
 	Method    []byte
 	Target    []byte // in the form in which it is forwarded: origin form or "*"
+	Versioned bool   // the request line was read to its end, so that Minor says something
 	Authority []byte // of the target, else of Host; empty if there was none
 	Absolute  bool   // the target came in absolute form, so Host must be written afresh
 
