@@ -199,6 +199,8 @@ func TestTrailersDoNotGoRoundTheHead(t *testing.T) {
 		{"nothing", "", sent, sent},
 		{"request ids", "request_id: true", "X-Secret: 1\r\nX-Admin: 1\r\nX-Sum: 7\r\n", "X-Secret: 1\r\nX-Admin: 1\r\nX-Sum: 7\r\n"},
 		{"a route", route, strings.Replace(sent, "X-Admin: 1\r\n", "", 1), strings.Replace(sent, "X-Secret: 1\r\n", "", 1)},
+		{"odd names", "routes: [{ path: /, pool: app, request_headers: { remove: [X_Secret], set: { X.Admin: a } }, response_headers: { set: { x_sum: b }, remove: [x_request_id] } }]",
+			sent, strings.Replace(sent, "X_Request_Id: evil\r\n", "", 1)},
 		{"both", "request_id: true\n" + route, "X-Secret: 1\r\nX-Sum: 7\r\n", "X-Admin: 1\r\nX-Sum: 7\r\n"},
 	}
 	for _, tt := range tests {

@@ -224,3 +224,17 @@ func TestRouteRefusesAmbiguousPaths(t *testing.T) {
 	}
 	r.wantOutcomes("bad_request 6 ok 3")
 }
+
+// What a route removes or sets does not reach a backend under a name that many servers take for it.
+func TestLookAlikesOfWhatARouteTakes(t *testing.T) {
+	o := answering(t, ok200)
+	c := start(t, site("routes: [{ path: /, pool: app, request_headers: { remove: [X-User, X_Odd], set: { X-Role: guest } } }]", "", o.Addr())).dial()
+	c.send("GET / HTTP/1.1\r\nHost: h\r\nX-User: a\r\nx_user: b\r\nX.USER: c\r\nX_Role: root\r\nX-Role: root\r\nX_Odd: d\r\nX-Odd: kept\r\nX-Users: kept\r\n\r\n")
+	c.want("GET", 200, "ok")
+	got := strings.ToLower(o.last())
+	for text, want := range map[string]int{"user:": 0, "root": 0, "role: guest": 1, "odd:": 1, "kept": 2} {
+		if n := strings.Count(got, text); n != want {
+			t.Errorf("the backend got %q %d times, want %d: %q", text, n, want, got)
+		}
+	}
+}

@@ -45,6 +45,9 @@ func (c *client) appendHead(dst []byte) []byte {
 	req := &c.work.req
 	if a := c.work.x.action; a != nil {
 		a.RequestHeaders.Drop(req) // first: what it removes must not come back in another form
+		for _, name := range a.ClaimedRequest() {
+			req.DropResembling(name) // nor for a backend that does not tell X_User from X-User
+		}
 	}
 	cookies := c.work.cookies[:0]
 	if c.work.x.member.cookie {

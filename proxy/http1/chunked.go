@@ -45,7 +45,7 @@ type Chunked struct {
 }
 
 // Withhold keeps fields of these names, given in lower case, and what a server could take for them
-// (message.FoldsTo) out of what is forwarded of the trailer: the names of fields that a proxy answers
+// (message.Resembles) out of what is forwarded of the trailer: the names of fields that a proxy answers
 // for, and those that the rules for the head take out. The lists, which may be nil, are not changed.
 func (c *Chunked) Withhold(own, claimed []string) { c.withheld = [2][]string{own, claimed} }
 
@@ -268,7 +268,7 @@ func (c *Chunked) section(b []byte) (int, error) {
 func (c *Chunked) withholds(name []byte) bool {
 	for _, list := range c.withheld {
 		for _, lower := range list {
-			if message.FoldsTo(name, lower) {
+			if message.Resembles(name, lower) {
 				return true
 			}
 		}

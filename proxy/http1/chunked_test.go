@@ -224,6 +224,7 @@ func TestChunkedWithholds(t *testing.T) {
 		{"nothing", nil, nil, in[len("0\r\n"):]},
 		{"own", []string{"x-request-id"}, nil, "A: 1\r\nX-Admin: 1\r\nX-Admins: 1\r\n\r\n"},
 		{"claimed", nil, []string{"b", "x-admin"}, "X-Request-ID: 1\r\nA: 1\r\nx_request_id: 2\r\nX-Admins: 1\r\n\r\n"},
+		{"claimed in another form", nil, []string{"x.request_id"}, "X-Request-ID: 1\r\nA: 1\r\nX-Admin: 1\r\nX-Admins: 1\r\n\r\n"},
 		{"both", []string{"x-request-id", "a"}, []string{"x-admins", "x-admin"}, "\r\n"},
 	}
 	for _, tt := range tests {

@@ -80,6 +80,16 @@ func (h *Head) DropFolded(lower string) {
 	}
 }
 
+// DropResembling marks every field of a name that is given in lower case, and its look-alikes: see
+// Resembles.
+func (h *Head) DropResembling(lower string) {
+	for i := range h.Fields {
+		if f := &h.Fields[i]; Resembles(h.NameBytes(f), lower) {
+			f.Drop = true
+		}
+	}
+}
+
 // DropAll marks every field of a recognised name.
 func (h *Head) DropAll(n Name) {
 	if !h.Has(n) {

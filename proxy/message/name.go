@@ -150,6 +150,27 @@ func FoldsTo(b []byte, lower string) bool {
 	return true
 }
 
+// Resembles reports whether b is lower, a name in lower case of any signs, or a look-alike of it: one
+// that has other signs than letters, digits and "-", and is the same variable for servers as FoldsTo
+// knows them. So X_User resembles x-user, and X-User does not resemble x_user: who names that one means
+// the look-alike.
+func Resembles(b []byte, lower string) bool {
+	if len(b) != len(lower) {
+		return false
+	}
+	alike := Equal(b, lower)
+	for i, c := range b {
+		d := lower[i]
+		if c >= 'A' && c <= 'Z' {
+			c |= 0x20
+		}
+		if c != d && (alnum(c) || alnum(d)) {
+			return false
+		}
+	}
+	return alike || !plain(b)
+}
+
 func nameP(b []byte) Name {
 	switch {
 	case len(b) == 16 && Equal(b, "proxy-connection"):

@@ -86,6 +86,28 @@ func TestEqual(t *testing.T) {
 	}
 }
 
+func TestResembles(t *testing.T) {
+	tests := []struct {
+		in, lower string
+		want      bool
+	}{
+		{"X-User", "x-user", true}, {"x_user", "x-user", true}, {"X.User", "x-user", true}, {"X-Users", "x-user", false},
+		{"X-Uses", "x-user", false}, {"X0User", "x-user", false}, {"X-User", "x0user", false}, {"", "", true},
+		{"X_User", "x_user", true}, {"X.User", "x_user", true}, {"X-User", "x_user", false}, {"X-User", "x.user", false},
+	}
+	for _, tt := range tests {
+		if got := Resembles([]byte(tt.in), tt.lower); got != tt.want {
+			t.Errorf("Resembles(%q, %q) = %v, want %v", tt.in, tt.lower, got, tt.want)
+		}
+	}
+	for c := range 256 {
+		b := []byte{'X', byte(c), 'a'}
+		if got, want := Resembles(b, "x-a"), FoldsTo(b, "x-a"); got != want {
+			t.Errorf("Resembles(%q) = %v, FoldsTo %v", b, got, want)
+		}
+	}
+}
+
 func TestFoldsTo(t *testing.T) {
 	tests := []struct {
 		in   string
