@@ -113,3 +113,30 @@ func TestMinimumBodyRate(t *testing.T) {
 	<-sent
 	r.wantOutcomes("client_timeout 1")
 }
+
+// A client of IPv6 is its /64, whether it counts requests or connections.
+func TestClientsOfIPv6AreNetworks(t *testing.T) {
+	const trust = "forwarded: { trust: [127.0.0.1] }\n"
+	c := start(t, site(trust+"rate_limit: { rate: 0.001, burst: 2 }", "", answering(t, ok200).Addr())).dial()
+	for _, tt := range []struct {
+		client string
+		status int
+	}{
+		{"2001:db8:0:1::1", 200}, {"2001:db8:0:1:ffff::2", 200}, {"2001:db8:0:1:8000::3", 429},
+		{"2001:db8:0:2::1", 200}, {"2001:db8:0:2::1", 200}, {"2001:db8:0:2::2", 429}, {"2001:db8:0:1::1", 429},
+	} {
+		c.send("GET / HTTP/1.1\r\nHost: h\r\nX-Forwarded-For: " + tt.client + "\r\n\r\n")
+		c.want("GET", tt.status, "")
+	}
+	r := start(t, site("accept_proxy_protocol: { from: [127.0.0.1] }\nlimits: { per_client_connections: 2 }", "", answering(t, ok200).Addr()))
+	from := func(client string, status int) {
+		t.Helper()
+		c := r.dial()
+		c.send("PROXY TCP6 " + client + " 2001:db8::80 4711 80\r\nGET / HTTP/1.1\r\nHost: h\r\n\r\n")
+		c.want("GET", status, "")
+	}
+	from("2001:db8:0:1::1", 200)
+	from("2001:db8:0:1:ffff::2", 200)
+	from("2001:db8:0:1:8000::3", 503)
+	from("2001:db8:0:2::1", 200)
+}

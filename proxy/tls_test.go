@@ -218,3 +218,29 @@ func TestBackendsResumeSessionsOfTheirOwn(t *testing.T) {
 		})
 	}
 }
+
+// Each setting that decides whom we believe, or as whom we come, ends the sessions made under another.
+func TestSameTLS(t *testing.T) {
+	mine, other := lbtest.NewCertificate(t, "a.example"), lbtest.NewCertificate(t, "b.example")
+	base := func() *tls.Config {
+		return &tls.Config{ServerName: "a.example", RootCAs: trusting(t, mine).RootCAs, NextProtos: []string{"http/1.1"}, Certificates: []tls.Certificate{mine.Pair}}
+	}
+	if !sameTLS(base(), base()) {
+		t.Error("equal settings are not the same")
+	}
+	for name, edit := range map[string]func(*tls.Config){
+		"server_name": func(c *tls.Config) { c.ServerName = "b.example" },
+		"verify":      func(c *tls.Config) { c.InsecureSkipVerify = true },
+		"ca":          func(c *tls.Config) { c.RootCAs = trusting(t, other).RootCAs },
+		"no ca":       func(c *tls.Config) { c.RootCAs = nil },
+		"alpn":        func(c *tls.Config) { c.NextProtos = nil },
+		"client_cert": func(c *tls.Config) { c.Certificates = []tls.Certificate{other.Pair} },
+		"no client":   func(c *tls.Config) { c.Certificates = nil },
+	} {
+		c := base()
+		edit(c)
+		if sameTLS(base(), c) || sameTLS(c, base()) {
+			t.Errorf("%s makes no difference", name)
+		}
+	}
+}
