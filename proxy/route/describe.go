@@ -17,7 +17,11 @@ func Describe(l *config.Listener) []string {
 		if matchers == "" {
 			matchers = "everything"
 		}
-		lines = append(lines, fmt.Sprintf("%s:%d: %s → %s", r.Origin.File, r.Origin.Line, matchers, strings.Join(describeActions(r), ", ")))
+		line := fmt.Sprintf("%s:%d: %s → %s", r.Origin.File, r.Origin.Line, matchers, strings.Join(describeActions(r), ", "))
+		if first := broader(l.Routes[:i], r); first != nil {
+			line += fmt.Sprintf(" (behind %s:%d, which is less specific)", first.Origin.File, first.Origin.Line)
+		}
+		lines = append(lines, line)
 	}
 	last := "refused, for there is no default pool"
 	if l.Pool != "" {

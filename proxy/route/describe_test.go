@@ -3,6 +3,7 @@ package route
 import (
 	"net/netip"
 	"slices"
+	"strings"
 	"testing"
 
 	"weir/config"
@@ -33,5 +34,43 @@ func TestDescribe(t *testing.T) {
 	}
 	if got := Describe(&config.Listener{Origin: at(3)}); !slices.Equal(got, []string{"weir.yaml:3: everything else → refused, for there is no default pool"}) {
 		t.Errorf("without a pool: %q", got)
+	}
+}
+
+func TestDescribeOrder(t *testing.T) {
+	tests := []struct {
+		name          string
+		first, second config.Route
+		want          bool // the first is named
+	}{
+		{"shorter prefix", config.Route{PathPrefix: "/a", Methods: []string{"GET"}}, config.Route{PathPrefix: "/a/b"}, true},
+		{"shorter prefix in another spelling", config.Route{PathPrefix: "/%61"}, config.Route{PathPrefix: "/x/../a/b"}, true},
+		{"longer prefix", config.Route{PathPrefix: "/a/b"}, config.Route{PathPrefix: "/a"}, false},
+		{"prefix before path", config.Route{PathPrefix: "/a"}, config.Route{Path: "/a/b"}, true},
+		{"prefix before its own path", config.Route{PathPrefix: "/a"}, config.Route{Path: "/a"}, true},
+		{"part of a segment", config.Route{PathPrefix: "/a"}, config.Route{Path: "/ab"}, false},
+		{"path before prefix", config.Route{Path: "/a"}, config.Route{PathPrefix: "/a"}, false},
+		{"same path", config.Route{Path: "/a", Headers: []config.Header{{Name: "X", Value: "y"}}}, config.Route{Path: "/a"}, false},
+		{"any path", config.Route{Headers: []config.Header{{Name: "X", Value: "y"}}}, config.Route{Path: "/a"}, true},
+		{"any path before an expression", config.Route{Methods: []string{"GET"}}, config.Route{PathRegex: "^/a"}, true},
+		{"expression before path", config.Route{PathRegex: "^/a"}, config.Route{Path: "/a"}, false},
+		{"prefix before an expression", config.Route{PathPrefix: "/a"}, config.Route{PathRegex: "^/a"}, false},
+		{"wildcard before host", config.Route{Host: "*.a.example"}, config.Route{Host: "b.A.example"}, true},
+		{"shorter wildcard", config.Route{Host: "*.example"}, config.Route{Host: "*.a.example"}, true},
+		{"host before wildcard", config.Route{Host: "b.a.example"}, config.Route{Host: "*.a.example"}, false},
+		{"another host", config.Route{Host: "a.example"}, config.Route{Host: "b.example", Path: "/a"}, false},
+		{"any host", config.Route{PathPrefix: "/a"}, config.Route{Host: "a.example", PathPrefix: "/a"}, true},
+		{"any host, longer path", config.Route{PathPrefix: "/a/b"}, config.Route{Host: "a.example", PathPrefix: "/a"}, false},
+		{"other methods", config.Route{PathPrefix: "/a", Methods: []string{"GET"}}, config.Route{PathPrefix: "/a/b", Methods: []string{"POST"}}, false},
+		{"everything twice", config.Route{Methods: []string{"GET"}}, config.Route{}, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			tt.first.Origin.Line, tt.second.Origin.Line = 5, 6
+			line := Describe(&config.Listener{Routes: []config.Route{tt.first, tt.second}})[1]
+			if got := strings.HasSuffix(line, " (behind :5, which is less specific)"); got != tt.want {
+				t.Errorf("got %q: a hint is %v, want %v", line, got, tt.want)
+			}
+		})
 	}
 }
