@@ -63,7 +63,7 @@ type backendRig struct {
 func newBackendRig(t testing.TB) *backendRig {
 	t.Helper()
 	o := newRawOrigin(t)
-	return &backendRig{newBytesRig(t, o.TCP), o}
+	return &backendRig{newBytesRig(t, o.TCP, "", ""), o}
 }
 
 // readResponses reads what a backend has sent: the interim responses and the final one; nil: there

@@ -22,9 +22,10 @@ type bytesRig struct {
 	goroutines int // before the input at hand, besides those of the backend's connections
 }
 
-func newBytesRig(t testing.TB, backend *lbtest.TCP) *bytesRig {
+// newBytesRig takes what the configuration has of the listener and of the pool.
+func newBytesRig(t testing.TB, backend *lbtest.TCP, listener, pool string) *bytesRig {
 	t.Helper()
-	return &bytesRig{rig: start(t, site("", "", backend.Addr())), backend: backend}
+	return &bytesRig{rig: start(t, site(listener, pool, backend.Addr())), backend: backend}
 }
 
 // exchange sends input in pieces, and then the end of the stream. It returns all that comes back, and

@@ -13,13 +13,14 @@ const lastRequest = "GET /last HTTP/1.1\r\nHost: last\r\nConnection: close\r\n\r
 // clientRig is a server in front of a model origin.
 type clientRig struct {
 	*bytesRig
-	o *modelOrigin
+	o     *modelOrigin
+	adorn bool // the site changes requests
 }
 
 func newClientRig(t testing.TB) *clientRig {
 	t.Helper()
 	o := newModelOrigin(t)
-	return &clientRig{newBytesRig(t, o.TCP), o}
+	return &clientRig{bytesRig: newBytesRig(t, o.TCP, "", ""), o: o}
 }
 
 // check sends input and judges what arrived and what came back. It returns what arrived.
@@ -33,6 +34,9 @@ func (b *clientRig) check(t testing.TB, input []byte, pieces int) []*arrival {
 		t.Errorf("the origin got %s", f)
 	}
 	v := &verdicts{TB: t, input: string(input), sent: readRequests(string(input)), arrivals: arrivals}
+	for _, m := range v.sent {
+		m.adorned = b.adorn
+	}
 	v.checkAnswers(answer)
 	v.checkArrivals()
 	if t.Failed() {
@@ -74,7 +78,7 @@ func (v *verdicts) checkAnswers(answer string) {
 		case m.status < 200 && m.status != 101:
 			answer = rest
 			continue
-		case len(mark) == 0 && m.status == 200 && i < len(v.sent) && v.sent[i].endsHere():
+		case len(mark) == 0 && (m.status == 200 || m.status == 308) && i < len(v.sent) && v.sent[i].endsHere():
 		case len(mark) == 0 && m.status < 400:
 			v.Errorf("response %d is nobody's: %q", i, answer)
 		case len(mark) == 0 && m.lists("connection", "close"):

@@ -124,7 +124,7 @@ func (r thinker) trial(name string, last bool) trial {
 func (r thinker) target() string {
 	path := ""
 	for range 1 + r.IntN(4) {
-		path += r.of("/", "/a", "/a%20b", "/%7Euser", "/%7euser", "/a%2Fb", "/a%2fb", "/p;v=1", "/x,y", "/!$&'()*+,;=:@", "/.", "/..", "/...", "/%00",
+		path += r.of("/", "/a", "/a%20b", "/%7Euser", "/%7euser", "/a%2Fb", "/a%2fb", "/p;v=1", "/x,y", "/!$&'()*+,;=:@", "/.", "/..", "/...", "/%01",
 			"/%0d%0a", "/-._~", "/%C3%A9", "/[a]", "/"+strings.Repeat("long", r.IntN(100)))
 	}
 	query := r.of("", "", "", "?", "?q", "?q=1&q=1&q=", "?a;b", "?/?:@", "?%25%26", "?a=%3Cb%3E", "?"+strings.Repeat("k=v&", r.IntN(200)))

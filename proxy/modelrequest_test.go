@@ -13,6 +13,7 @@ type modelRequest struct {
 	authority               string // of an absolute target; it takes the place of Host
 	at, end                 int    // where its head begins and what has come of it ends, in what was read
 	read                    reading
+	adorned                 bool // it goes to a site that changes requests
 }
 
 // requestOf reads the request at the start of s. It returns nil if its head is not whole.
@@ -142,7 +143,7 @@ func (m *modelRequest) ill() string {
 // forwarded compares a request that arrived with the one that was sent; it says what a proxy may not
 // have done. Lines are compared as they stand.
 func (m *modelRequest) forwarded(got *modelRequest) string {
-	if got.method != m.method || got.target != m.target {
+	if got.method != m.method || got.target != m.target && !(m.adorned && m.becomes(got.target)) {
 		return "the request line differs"
 	}
 	if why := compareLines(m.lines, got.lines, m.mayDrop, m.mayAdd); why != "" {
@@ -193,6 +194,9 @@ func (m *modelRequest) mayDrop(line string) bool {
 		return false
 	}
 	folded := foldPunctuation(name)
+	if m.adorned && m.mayLose(folded) {
+		return true
+	}
 	return folded == "x-real-ip" || strings.HasPrefix(folded, "x-forwarded-") || m.lists("connection", name)
 }
 
@@ -203,7 +207,7 @@ func (m *modelRequest) countsForwards() bool {
 
 // endsHere reports whether weir may answer the request itself, with success.
 func (m *modelRequest) endsHere() bool {
-	return m.method == "OPTIONS" && m.countsForwards() && m.forwards() == 0
+	return m.adorned && m.below("/moved") || m.method == "OPTIONS" && m.countsForwards() && m.forwards() == 0
 }
 
 // forwards is the count, or what weir makes of one that is beyond all sense; -1: it is none.
@@ -231,6 +235,9 @@ func foldPunctuation(name string) string {
 // mayAdd reports whether a proxy may have written a line itself.
 func (m *modelRequest) mayAdd(line string) bool {
 	name, value, _ := strings.Cut(line, ": ")
+	if m.adorned && m.mayGet(name, value) {
+		return true
+	}
 	switch name {
 	case "X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host":
 		return true
