@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -57,8 +58,8 @@ type Server struct {
 	retired  map[*listener]struct{}
 }
 
-// New makes a server for o.Config; nothing is bound, probed or started yet but the watcher of
-// client sockets, whose descriptor is all that can fail.
+// New makes a server for o.Config; nothing is bound, probed or started yet but the watchers of
+// client sockets, whose descriptors are all that can fail.
 func New(o Options) (*Server, error) {
 	limit := o.Descriptors
 	if limit == 0 {
@@ -71,12 +72,16 @@ func New(o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	arrivals, err := wire.NewArrivals()
+	if err != nil {
+		return nil, errors.Join(err, watcher.Close())
+	}
 	s := &Server{
 		log: o.Log, stats: o.Telemetry, config: o.Config,
 		listeners: map[string]*listener{}, retired: map[*listener]struct{}{},
 	}
 	s.engine = &exchange.Engine{
-		Log: o.Log, Telemetry: o.Telemetry, Watcher: watcher, Descriptors: admit.NewDescriptors(limit),
+		Log: o.Log, Telemetry: o.Telemetry, Watcher: watcher, Arrivals: arrivals, Descriptors: admit.NewDescriptors(limit),
 		ConnectFailed: s.connectFailed,
 	}
 	s.engine.SetTime(time.Now()) // from now on it is the steward's
@@ -164,8 +169,8 @@ func (s *Server) end() {
 	}
 	s.streams.end(time.Now())
 	s.datagrams.end(time.Now())
-	if err := s.engine.Watcher.Close(); err != nil {
-		s.log.Error("closing the watcher of client sockets", zap.Error(err))
+	if err := errors.Join(s.engine.Arrivals.Close(), s.engine.Watcher.Close()); err != nil {
+		s.log.Error("closing the watchers of client sockets", zap.Error(err))
 	}
 }
 

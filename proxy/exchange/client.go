@@ -130,7 +130,7 @@ func (c *client) run() {
 	if c.proxied && !c.introduce(site) {
 		return
 	}
-	if c.secured = site.tls; site.tls != nil {
+	if c.secured != nil {
 		if !c.handshake(site) {
 			return
 		}

@@ -66,12 +66,16 @@ func (s *Clients) serve(conn *wire.Conn, e *Entrance) {
 		return
 	}
 	c := newClient(s, conn, site.connStats, s.engine.Telemetry.NextShard())
-	c.counted, c.entrance, c.proxied = counted, e, proxied
+	c.counted, c.entrance, c.proxied, c.secured = counted, e, proxied, site.tls
 	s.mu.Lock()
 	s.conns[c] = struct{}{}
 	s.mu.Unlock()
 	s.wg.Add(1)
-	go c.run()
+	if c.proxied || c.secured != nil {
+		s.engine.Arrivals.Go(c.run) // what has to come first has a time-out of its own
+		return
+	}
+	s.engine.Arrivals.Await(conn, c.idleDue(), c.run)
 }
 
 // tooMany answers a connection that is turned away. It is sent unasked: to read a request would be

@@ -17,6 +17,7 @@ type Engine struct {
 	Log       *zap.Logger
 	Telemetry *telemetry.Registry
 	Watcher   *wire.Watcher
+	Arrivals  *wire.Arrivals // where clients wait that have sent nothing yet
 
 	// Descriptors is the budget that client connections are accepted within. Connections to backends
 	// may go beyond it, into its reserve: work that has been accepted goes on. nil: no limit.

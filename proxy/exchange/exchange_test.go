@@ -36,8 +36,12 @@ func newBench(t *testing.T, connectFailed func(string, *balancer.Backend, error)
 	if err != nil {
 		t.Fatal(err)
 	}
+	arrivals, err := wire.NewArrivals()
+	if err != nil {
+		t.Fatal(err)
+	}
 	core, logs := observer.New(zap.DebugLevel)
-	b := &bench{engine: &Engine{Log: zap.New(core), Telemetry: telemetry.New(telemetry.Options{}), Watcher: watcher, ConnectFailed: connectFailed}, logs: logs}
+	b := &bench{engine: &Engine{Log: zap.New(core), Telemetry: telemetry.New(telemetry.Options{}), Watcher: watcher, Arrivals: arrivals, ConnectFailed: connectFailed}, logs: logs}
 	pc := &config.Pool{Name: "app", Protocol: config.HTTP, Algorithm: config.WeightedRoundRobin,
 		Retries: config.Retries{Attempts: 1, On: []config.RetryOn{config.RetryConnectFailure}}}
 	for i, addr := range backends {
@@ -71,7 +75,7 @@ func newBench(t *testing.T, connectFailed func(string, *balancer.Backend, error)
 		b.clients.Stop()
 		b.clients.Wait()
 		b.pool.Close(time.Now())
-		if err := watcher.Close(); err != nil {
+		if err := errors.Join(arrivals.Close(), watcher.Close()); err != nil {
 			t.Error(err)
 		}
 	})

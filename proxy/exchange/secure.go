@@ -19,7 +19,7 @@ var plainOnTLS = []byte("HTTP/1.1 400 Bad Request\r\nConnection: close\r\n" +
 
 // handshake turns the connection of a client into TLS. It returns false if the connection is over.
 func (c *client) handshake(site *Site) bool {
-	err := c.stream.secure(tls.Server, site.tls, site.timeouts.TLS)
+	err := c.stream.secure(tls.Server, c.secured, site.timeouts.TLS)
 	state := c.stream.tls.ConnectionState()
 	c.stats.Handshake(state.Version, err == nil)
 	if err == nil {

@@ -36,9 +36,8 @@ var ErrClosed = os.ErrClosed
 
 // Conn is a TCP connection. See the package documentation for who may call what.
 type Conn struct {
-	file   *os.File // its finalizer closes the descriptor, so it must stay reachable
-	raw    syscall.RawConn
-	fd     uintptr        // for the owner's sends, which need no lock: only the owner closes
+	poll   poll
+	fd     uintptr        // for the owner, who needs no lock: nobody else closes
 	local  netip.AddrPort // zero until it is asked for
 	remote netip.AddrPort
 
@@ -64,29 +63,11 @@ type Conn struct {
 // on fails, and does not reach whoever has the number next.
 const closedFD = ^uintptr(0)
 
-// newConn takes over fd, which must be a non-blocking socket, and closes it on failure.
-func newConn(fd int, remote netip.AddrPort) (*Conn, error) {
-	f, raw, err := adopt(fd, "tcp")
-	if err != nil {
-		return nil, err
-	}
-	c := &Conn{file: f, raw: raw, fd: uintptr(fd), remote: remote}
+// newConn takes over fd, which must be a non-blocking socket.
+func newConn(fd int, remote netip.AddrPort) *Conn {
+	c := &Conn{poll: poll{sock: fd}, fd: uintptr(fd), remote: remote}
 	c.onExchange, c.onRecv, c.onSend = c.stepExchange, c.stepRecv, c.stepSend
-	return c, nil
-}
-
-// adopt puts fd, which must be non-blocking, on the runtime's poller, and closes it on failure.
-func adopt(fd int, name string) (*os.File, syscall.RawConn, error) {
-	f := os.NewFile(uintptr(fd), name)
-	// A failed registration is silent, but then no deadline can be set.
-	if err := f.SetDeadline(time.Time{}); err != nil {
-		return nil, nil, errors.Join(err, f.Close())
-	}
-	raw, err := f.SyscallConn()
-	if err != nil {
-		return nil, nil, errors.Join(err, f.Close())
-	}
-	return f, raw, nil
+	return c
 }
 
 // waited turns the error of a wait, or of setting its deadline, into one of this package: besides
@@ -105,7 +86,7 @@ func (c *Conn) Remote() netip.AddrPort { return c.remote }
 // costs a system call the first time, and is the zero value if the socket is gone.
 func (c *Conn) Local() netip.AddrPort {
 	if !c.local.IsValid() {
-		_ = c.raw.Control(func(fd uintptr) {
+		_ = c.poll.control(func(fd uintptr) {
 			c.local, _ = sockname(fd)
 		})
 	}
@@ -114,8 +95,38 @@ func (c *Conn) Local() netip.AddrPort {
 
 // Serve calls f at once and then at every readiness, until f returns true or waiting fails:
 // ErrTimeout when the armed deadline has passed, also before the first call; ErrClosed when the Conn
-// is closed.
-func (c *Conn) Serve(f func(fd uintptr) bool) error { return waited(c.raw.Read(f)) }
+// is closed. A Conn that has not waited yet may have f called twice at once.
+func (c *Conn) Serve(f func(fd uintptr) bool) error {
+	if c.poll.entered {
+		return waited(c.poll.raw.Read(f))
+	}
+	if c.fd == closedFD {
+		return ErrClosed
+	}
+	if c.readArmed != 0 && Now() >= c.readArmed {
+		return ErrTimeout
+	}
+	if f(c.fd) {
+		return nil
+	}
+	return c.enter(f)
+}
+
+// enter is the first wait of the reader: what has been set before acts from now on.
+func (c *Conn) enter(f func(fd uintptr) bool) error {
+	if err := c.poll.register(); err != nil {
+		return err
+	}
+	c.poll.entered = true
+	if err := c.Rearm(c.readArmed); err != nil {
+		return err
+	}
+	// Looked at after the deadline was set: whoever interrupts from here on sets another one after ours.
+	if c.interrupted.Load() {
+		return ErrTimeout
+	}
+	return waited(c.poll.raw.Read(f))
+}
 
 // Arm makes the read deadline fire at due, or keeps one that fires earlier: whoever waits handles
 // ErrTimeout by looking at the clock and arming again. 0 keeps what there is.
@@ -129,10 +140,16 @@ func (c *Conn) Arm(due int64) error {
 // Rearm replaces the read deadline; 0 removes it. A deadline that has fired must be replaced before
 // the next wait.
 func (c *Conn) Rearm(due int64) error {
-	if c.readArmed = due; due == 0 {
-		return waited(c.file.SetReadDeadline(time.Time{}))
+	c.readArmed = due
+	switch {
+	case c.fd == closedFD:
+		return ErrClosed
+	case !c.poll.entered:
+		return nil
+	case due == 0:
+		return waited(c.poll.file.SetReadDeadline(time.Time{}))
 	}
-	return waited(c.file.SetReadDeadline(Time(due)))
+	return waited(c.poll.file.SetReadDeadline(Time(due)))
 }
 
 // Exchange sends request, waits for the peer and then receives once into p. It returns how many
@@ -179,7 +196,7 @@ func (c *Conn) await(f func(fd uintptr) bool, due int64) error {
 		if c.interrupted.Load() {
 			return ErrInterrupted
 		}
-		if err = waited(c.raw.Read(f)); err != ErrTimeout {
+		if err = c.Serve(f); err != ErrTimeout {
 			return err
 		}
 		if due != 0 && Now() >= due && !c.interrupted.Load() {
@@ -197,8 +214,10 @@ func (c *Conn) await(f func(fd uintptr) bool, due int64) error {
 // goroutine that shares the Conn with the reader.
 func (c *Conn) Interrupt() {
 	c.interrupted.Store(true)
-	// An error means that the Conn is closed, which wakes the reader too.
-	_ = c.file.SetReadDeadline(time.Unix(1, 0))
+	if c.poll.registered.Load() {
+		// An error means that the Conn is closed, which wakes the reader too.
+		_ = c.poll.file.SetReadDeadline(time.Unix(1, 0))
+	} // else the reader sees it before it waits
 }
 
 // Resume ends an interruption. The reader must have returned.
@@ -280,20 +299,23 @@ func (c *Conn) writeSome(p []byte, due int64) (int, error) {
 // awaitRoom calls f at once and whenever there is room to send, until it returns true, and ends with
 // ErrTimeout at due (0: never).
 func (c *Conn) awaitRoom(f func(fd uintptr) bool, due int64) error {
+	if err := c.poll.register(); err != nil {
+		return err
+	}
 	for {
 		if due != 0 && (c.writeArmed == 0 || c.writeArmed > due) {
 			c.writeArmed = due
-			if err := c.file.SetWriteDeadline(Time(due)); err != nil {
+			if err := c.poll.file.SetWriteDeadline(Time(due)); err != nil {
 				return ErrClosed
 			}
 		}
-		err := waited(c.raw.Write(f))
+		err := waited(c.poll.raw.Write(f))
 		if err != ErrTimeout {
 			return err
 		}
 		c.writeArmed = 0
 		if due == 0 || Now() >= due {
-			if err := c.file.SetWriteDeadline(time.Time{}); err != nil {
+			if err := c.poll.file.SetWriteDeadline(time.Time{}); err != nil {
 				return ErrClosed
 			}
 			if due != 0 {
@@ -327,13 +349,13 @@ func (c *Conn) Alive() bool {
 // Shutdown ends both directions at once, so that whoever waits on the Conn is woken with an error
 // or the end of the stream. Anybody may call it at any time; it does not close.
 func (c *Conn) Shutdown() {
-	_ = c.raw.Control(func(fd uintptr) { _ = unix.Shutdown(int(fd), unix.SHUT_RDWR) })
+	_ = c.poll.control(func(fd uintptr) { _ = unix.Shutdown(int(fd), unix.SHUT_RDWR) })
 }
 
 // CloseWrite sends a FIN after what has been written.
 func (c *Conn) CloseWrite() error {
 	var err error
-	if cerr := c.raw.Control(func(fd uintptr) { err = unix.Shutdown(int(fd), unix.SHUT_WR) }); cerr != nil {
+	if cerr := c.poll.control(func(fd uintptr) { err = unix.Shutdown(int(fd), unix.SHUT_WR) }); cerr != nil {
 		return cerr
 	}
 	return os.NewSyscallError("shutdown", err)
@@ -342,13 +364,13 @@ func (c *Conn) CloseWrite() error {
 // Close closes the socket. The owner calls it, once, and not from within Serve.
 func (c *Conn) Close() error {
 	c.fd = closedFD
-	return c.file.Close()
+	return c.poll.close()
 }
 
 // Abort closes with a reset instead of a FIN, so that the peer cannot take what it has received
 // for the whole.
 func (c *Conn) Abort() error {
-	_ = c.raw.Control(func(fd uintptr) {
+	_ = c.poll.control(func(fd uintptr) {
 		_ = unix.SetsockoptLinger(int(fd), unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
 	})
 	return c.Close()

@@ -23,9 +23,9 @@ func DialHeld(addr netip.AddrPort, timeout time.Duration, held func(*Conn)) (*Co
 	if err != nil {
 		return nil, os.NewSyscallError("socket", err)
 	}
-	if err := unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1); err != nil {
+	if e := setOption(uintptr(fd), unix.IPPROTO_TCP, unix.TCP_NODELAY, 1); e != 0 {
 		_ = unix.Close(fd)
-		return nil, os.NewSyscallError("setsockopt", err)
+		return nil, os.NewSyscallError("setsockopt", e)
 	}
 	// Connect before the socket is on the poller: an unconnected socket is reported as hung up.
 	err = unix.Connect(fd, sa)
@@ -33,12 +33,9 @@ func DialHeld(addr netip.AddrPort, timeout time.Duration, held func(*Conn)) (*Co
 		_ = unix.Close(fd)
 		return nil, os.NewSyscallError("connect", err)
 	}
-	c, adoptErr := newConn(fd, addr)
-	if adoptErr != nil {
-		return nil, adoptErr
-	}
+	c := newConn(fd, addr)
 	held(c)
-	if err != nil { // on loopback the handshake is over already
+	if err != nil {
 		err = c.finishConnect(timeout)
 	}
 	if err == nil && c.selfConnected() {
@@ -59,10 +56,14 @@ func (c *Conn) selfConnected() bool {
 	return local.Port() == c.remote.Port() && local.Addr() == c.remote.Addr().Unmap().WithZone("")
 }
 
-// finishConnect waits for the handshake.
+// finishConnect waits for the handshake. On loopback it is over already, and nobody has to wait.
 func (c *Conn) finishConnect(timeout time.Duration) error {
 	var result error
 	look := func(fd uintptr) bool {
+		_, e := peername(fd)
+		if e == 0 {
+			return true
+		}
 		soerr, err := unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_ERROR)
 		if err != nil {
 			result = os.NewSyscallError("getsockopt", err)
@@ -72,19 +73,12 @@ func (c *Conn) finishConnect(timeout time.Duration) error {
 			result = os.NewSyscallError("connect", syscall.Errno(soerr))
 			return true
 		}
-		_, e := peername(fd)
-		return e == 0
+		return false
 	}
-	if timeout > 0 {
-		if err := c.file.SetWriteDeadline(time.Now().Add(timeout)); err != nil {
+	if !look(c.fd) {
+		if err := c.awaitRoom(look, After(Now(), timeout)); err != nil {
 			return err
 		}
 	}
-	if err := waited(c.raw.Write(look)); err != nil {
-		return err
-	}
-	if result != nil {
-		return result
-	}
-	return waited(c.file.SetWriteDeadline(time.Time{}))
+	return result
 }

@@ -1,9 +1,14 @@
 // Package wire owns the sockets of the data plane: how they are made, read, written, awaited and
 // given up. It knows no protocol.
 //
-// A [Listener] accepts, [Dial] connects; both yield a [Conn], a non-blocking TCP socket on the
-// runtime's poller, made with half of the system calls of package net: options are set once on the
-// listening socket and inherited, addresses come from accept itself.
+// A [Listener] accepts, [Dial] connects; both yield a [Conn], a non-blocking TCP socket that goes to the
+// runtime's poller when somebody waits for it, made with half of the system calls of package net:
+// options are set once on the listening socket and inherited, addresses come from accept itself.
+// Accepted connections can wait among [Arrivals] for their first bytes, without a goroutine.
+//
+// What happens for each connection is done by raw system calls, which do not tell the scheduler that
+// they might block: nothing here does. One that tells it wakes the runtime's monitor thread if the process
+// was idle just before, and that then costs more than the connection.
 //
 // The rule that makes it fast is to wait first: a read from a drained socket is a wasted system
 // call, so [Conn.Exchange] sends, waits and only then receives, and [Conn.Serve] lets one callback

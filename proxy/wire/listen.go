@@ -189,7 +189,7 @@ func (l *Listener) Accept() (*Conn, error) {
 	if errno != 0 {
 		return nil, os.NewSyscallError("accept", errno)
 	}
-	return l.accepted(fd, remote)
+	return l.accepted(fd, remote), nil
 }
 
 // Queued is Accept that does not wait: nil if no connection is there. It empties the queue before the
@@ -198,22 +198,19 @@ func (l *Listener) Queued() *Conn {
 	var c *Conn
 	_ = l.raw.Control(func(lfd uintptr) {
 		if fd, remote, errno := accept(lfd); errno == 0 {
-			c, _ = l.accepted(fd, remote) // what cannot be adopted is closed, as the queue would be
+			c = l.accepted(fd, remote)
 		}
 	})
 	return c
 }
 
 // accepted takes over the socket of a connection.
-func (l *Listener) accepted(fd int, remote netip.AddrPort) (*Conn, error) {
-	c, err := newConn(fd, remote)
-	if err != nil {
-		return nil, err
-	}
+func (l *Listener) accepted(fd int, remote netip.AddrPort) *Conn {
+	c := newConn(fd, remote)
 	if !l.addr.Addr().IsUnspecified() {
 		c.local = l.addr
 	}
-	return c, nil
+	return c
 }
 
 // EndHandshakes lets no new handshake begin. A client repeats the first segment of its own after a second,

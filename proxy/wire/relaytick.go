@@ -93,7 +93,7 @@ func tickOf(bound time.Duration) time.Duration {
 // hungUp reports whether the connection is over in both directions: reset, or failed.
 func (c *Conn) hungUp() bool {
 	over := false
-	_ = c.raw.Control(func(fd uintptr) {
+	_ = c.poll.control(func(fd uintptr) {
 		p := []unix.PollFd{{Fd: int32(fd)}} // an error and a hang-up are always reported
 		n, err := unix.Poll(p, 0)
 		over = err == nil && n > 0

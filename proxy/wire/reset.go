@@ -10,7 +10,7 @@ import (
 // Shutdown does not. Whoever waits on the Conn is woken with an error. Anybody may call it at any
 // time; it does not close.
 func (c *Conn) Reset() {
-	_ = c.raw.Control(func(fd uintptr) {
+	_ = c.poll.control(func(fd uintptr) {
 		// Connecting to no address dissolves a connection: connect(2).
 		none := unix.RawSockaddr{Family: unix.AF_UNSPEC}
 		_, _, e := unix.Syscall(unix.SYS_CONNECT, fd, uintptr(unsafe.Pointer(&none)), unsafe.Sizeof(none))

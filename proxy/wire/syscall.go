@@ -56,3 +56,11 @@ func Send(fd uintptr, p []byte) (int, syscall.Errno) {
 		}
 	}
 }
+
+// setOption sets an option of a socket.
+func setOption(fd uintptr, level, name, value int) syscall.Errno {
+	v := int32(value)
+	_, _, e := syscall.RawSyscall6(unix.SYS_SETSOCKOPT, fd, uintptr(level), uintptr(name),
+		uintptr(unsafe.Pointer(&v)), unsafe.Sizeof(v), 0)
+	return e
+}

@@ -22,15 +22,7 @@ type Watcher struct {
 
 // NewWatcher starts a watcher; Close ends it.
 func NewWatcher() (*Watcher, error) {
-	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
-	if err != nil {
-		return nil, os.NewSyscallError("epoll_create1", err)
-	}
-	if err := unix.SetNonblock(fd, true); err != nil { // or os.NewFile would not poll it
-		_ = unix.Close(fd)
-		return nil, os.NewSyscallError("fcntl", err)
-	}
-	f, raw, err := adopt(fd, "epoll")
+	_, f, raw, err := newEpoll()
 	if err != nil {
 		return nil, err
 	}
@@ -84,7 +76,7 @@ func (w *Watcher) Unwatch(c *Conn, id int32) (called bool) {
 // control fails with ErrClosed if c or w is closed.
 func (w *Watcher) control(c *Conn, op int, ev *unix.EpollEvent) error {
 	err := error(ErrClosed) // unless neither is
-	_ = c.raw.Control(func(fd uintptr) {
+	_ = c.poll.control(func(fd uintptr) {
 		_ = w.raw.Control(func(epfd uintptr) {
 			err = os.NewSyscallError("epoll_ctl", unix.EpollCtl(int(epfd), op, int(fd), ev))
 		})

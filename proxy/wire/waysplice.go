@@ -90,7 +90,7 @@ func (w *way) empty() error {
 	if w.onRoom == nil {
 		w.onRoom = w.pour
 	}
-	if err := waited(w.to.raw.Write(w.onRoom)); err != nil {
+	if err := w.to.awaitRoom(w.onRoom, 0); err != nil {
 		return err
 	}
 	return w.err
