@@ -1,6 +1,7 @@
 package conformance
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -118,14 +119,22 @@ func (s *observation) saw(t *testing.T) (list []string) {
 	return list
 }
 
-// judgeResponses wants the origin's replies byte for byte, and responses of weir's own in good order.
+// ourDate is the line that weir writes into a response without one. The dates of the origin are none.
+var ourDate = regexp.MustCompile(`Date: [A-Z][a-z]{2}, [0-9]{2} [A-Z][a-z]{2} [0-9]{4} [0-9:]{8} GMT\r\n`)
+
+// judgeResponses wants the origin's replies byte for byte, but for the Date that they have not, and
+// responses of weir's own in good order.
 func (s *observation) judgeResponses(t *testing.T) {
 	t.Helper()
 	list, behindServed := s.responses()
 	var fromOrigin strings.Builder
 	for i, r := range list {
 		if r.field("x-origin") != "" {
-			fromOrigin.WriteString(r.raw)
+			sent := ourDate.ReplaceAllLiteralString(r.raw, "")
+			if n := len(ourDate.FindAllString(r.raw, -1)); (n == 1) != (r.field("date") != "x") || n > 1 {
+				t.Errorf("%d lines Date are weir's own: %s", n, quoted(r.raw))
+			}
+			fromOrigin.WriteString(sent)
 			continue
 		}
 		if !r.whole {
