@@ -62,7 +62,7 @@ func actionRows(later bool, layer7 []string) []key {
 		fields := p + "." + side + "_headers"
 		rows = append(rows,
 			key{path: fields, kind: kindObject, only: layer7, planned: later, doc: "Change fields of " + side + "s, but for those of the connection and its framing."},
-			key{path: fields + ".remove", kind: kindList, single: true, doc: "Fields that are taken out, before anything else. What weir adds of that name is not added, but for its session cookie."},
+			key{path: fields + ".remove", kind: kindList, single: true, doc: "Fields that are taken out, before anything else, and out of trailers. What weir adds of that name is not added, but for its session cookie. In requests their look-alikes go too (X_User with X-User), also for `set`."},
 			key{path: fields + ".remove[]", kind: kindFieldName, doc: "Name of a field, in any letter case."},
 			key{path: fields + ".set", kind: kindMap, naming: namesFields, doc: "Fields that get this one value, whether they are there or not."},
 			key{path: fields + ".set.*", kind: kindFieldValue, doc: "Value of the field."},
