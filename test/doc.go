@@ -16,5 +16,6 @@
 // it. Scenarios that measure nothing run in parallel, after the others.
 //
 // Some scenarios use programs of Debian (nginx, curl, ab, openssl, promtool, strace, dig, dnsmasq, iperf3,
-// redis-server) and are skipped, saying so, where they are missing; continuous integration installs them.
+// redis-server, ip) and are skipped, saying so, where they are missing; continuous integration installs them.
+// Those of whole networks (netns_test.go) want root, for network namespaces of their own.
 package test

@@ -69,7 +69,8 @@ var film = sync.OnceValue(func() []byte {
 func (s *http3Site) serve(t *testing.T, name string, c net.PacketConn, ids quic.ConnectionIDGenerator) {
 	t.Helper()
 	tr := &quic.Transport{Conn: c, ConnectionIDGenerator: ids}
-	l, err := tr.ListenEarly(http3.ConfigureTLSConfig(&tls.Config{Certificates: []tls.Certificate{s.pair}}), nil)
+	l, err := tr.ListenEarly(http3.ConfigureTLSConfig(&tls.Config{Certificates: []tls.Certificate{s.pair}}),
+		&quic.Config{InitialPacketSize: smallPacket})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,6 +104,9 @@ type http3Client struct {
 	conn *quic.Conn
 }
 
+// smallPacket passes where the MTU is 1280.
+const smallPacket = 1200
+
 // streamWindow bounds how much of a body is on its way before the client has read what is before it.
 const streamWindow = 256 << 10
 
@@ -119,7 +123,7 @@ func (s *http3Site) dial(t *testing.T, c net.PacketConn, to string) *http3Client
 	conn, err := tr.DialEarly(ctx, at, &tls.Config{RootCAs: s.roots, ServerName: http3Name, NextProtos: []string{http3.NextProtoH3}},
 		&quic.Config{
 			InitialStreamReceiveWindow: streamWindow, MaxStreamReceiveWindow: streamWindow, MaxIdleTimeout: patience,
-			InitialPacketSize: 1200, // passes where the MTU is 1280
+			InitialPacketSize: smallPacket,
 		})
 	if err != nil {
 		t.Fatal(err)
