@@ -360,14 +360,17 @@ func quicEcho(t *testing.T, name string, cert tls.Certificate) string {
 	if err != nil {
 		t.Fatal(err)
 	}
+	// The close of a client may be lost with its router, so the end of the test is one as well.
+	ctx, cancel := context.WithCancel(context.Background())
 	var serving sync.WaitGroup
 	serving.Go(func() {
 		for {
-			conn, err := l.Accept(context.Background())
+			conn, err := l.Accept(ctx)
 			if err != nil {
 				return
 			}
 			serving.Go(func() {
+				defer context.AfterFunc(ctx, func() { _ = conn.CloseWithError(0, "") })()
 				for {
 					stream, err := conn.AcceptStream(conn.Context())
 					if err != nil {
@@ -381,6 +384,7 @@ func quicEcho(t *testing.T, name string, cert tls.Certificate) string {
 		}
 	})
 	t.Cleanup(func() {
+		cancel()
 		l.Close()
 		serving.Wait()
 	})
