@@ -112,13 +112,9 @@ func (c *Conn) Serve(f func(fd uintptr) bool) error {
 	return c.enter(f)
 }
 
-// enter is the first wait of the reader: what has been set before acts from now on.
+// enter is the first wait of the reader.
 func (c *Conn) enter(f func(fd uintptr) bool) error {
-	if err := c.poll.register(); err != nil {
-		return err
-	}
-	c.poll.entered = true
-	if err := c.Rearm(c.readArmed); err != nil {
+	if err := c.toPoller(); err != nil {
 		return err
 	}
 	// Looked at after the deadline was set: whoever interrupts from here on sets another one after ours.
@@ -126,6 +122,19 @@ func (c *Conn) enter(f func(fd uintptr) bool) error {
 		return ErrTimeout
 	}
 	return waited(c.poll.raw.Read(f))
+}
+
+// toPoller puts a Conn on the poller for its reader: what has been set before acts from now on. Whoever is
+// sure to wait calls it first, and spares the receive that Serve begins with.
+func (c *Conn) toPoller() error {
+	if c.poll.entered {
+		return nil
+	}
+	if err := c.poll.register(); err != nil {
+		return err
+	}
+	c.poll.entered = true
+	return c.Rearm(c.readArmed)
 }
 
 // Arm makes the read deadline fire at due, or keeps one that fires earlier: whoever waits handles
@@ -349,16 +358,16 @@ func (c *Conn) Alive() bool {
 // Shutdown ends both directions at once, so that whoever waits on the Conn is woken with an error
 // or the end of the stream. Anybody may call it at any time; it does not close.
 func (c *Conn) Shutdown() {
-	_ = c.poll.control(func(fd uintptr) { _ = unix.Shutdown(int(fd), unix.SHUT_RDWR) })
+	_ = c.poll.control(func(fd uintptr) { _ = shutdown(fd, unix.SHUT_RDWR) })
 }
 
 // CloseWrite sends a FIN after what has been written.
 func (c *Conn) CloseWrite() error {
 	var err error
-	if cerr := c.poll.control(func(fd uintptr) { err = unix.Shutdown(int(fd), unix.SHUT_WR) }); cerr != nil {
+	if cerr := c.poll.control(func(fd uintptr) { err = shutdown(fd, unix.SHUT_WR) }); cerr != nil {
 		return cerr
 	}
-	return os.NewSyscallError("shutdown", err)
+	return err
 }
 
 // Close closes the socket. The owner calls it, once, and not from within Serve.

@@ -18,7 +18,7 @@ func Dial(addr netip.AddrPort, timeout time.Duration) (*Conn, error) {
 // DialHeld is Dial that hands the Conn to held before it waits for the handshake, so that others can
 // end the attempt by Shutdown.
 func DialHeld(addr netip.AddrPort, timeout time.Duration, held func(*Conn)) (*Conn, error) {
-	sa, family := toSockaddr(addr)
+	to, size, family := rawAddrOf(addr)
 	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, os.NewSyscallError("socket", err)
@@ -28,14 +28,14 @@ func DialHeld(addr netip.AddrPort, timeout time.Duration, held func(*Conn)) (*Co
 		return nil, os.NewSyscallError("setsockopt", e)
 	}
 	// Connect before the socket is on the poller: an unconnected socket is reported as hung up.
-	err = unix.Connect(fd, sa)
-	if err != nil && err != unix.EINPROGRESS && err != unix.EINTR {
+	e := connect(uintptr(fd), &to, size)
+	if e != 0 && e != unix.EINPROGRESS && e != unix.EINTR {
 		_ = unix.Close(fd)
-		return nil, os.NewSyscallError("connect", err)
+		return nil, os.NewSyscallError("connect", e)
 	}
 	c := newConn(fd, addr)
 	held(c)
-	if err != nil {
+	if e != 0 {
 		err = c.finishConnect(timeout)
 	}
 	if err == nil && c.selfConnected() {

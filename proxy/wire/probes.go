@@ -41,5 +41,8 @@ func (c *Conn) set(level, name, value int) error {
 	if c.fd == closedFD {
 		return ErrClosed
 	}
-	return os.NewSyscallError("setsockopt", unix.SetsockoptInt(int(c.fd), level, name, value))
+	if e := setOption(c.fd, level, name, value); e != 0 {
+		return os.NewSyscallError("setsockopt", e)
+	}
+	return nil
 }

@@ -27,6 +27,30 @@ func (a *rawAddr) addrPort() netip.AddrPort {
 	return netip.AddrPort{}
 }
 
+// rawAddrOf is an address for the kernel, its size and its family. An IPv4-mapped address is an IPv4 one.
+func rawAddrOf(a netip.AddrPort) (raw rawAddr, size uintptr, family int) {
+	binary.BigEndian.PutUint16(raw[2:], a.Port())
+	if v4 := a.Addr().Unmap(); v4.Is4() {
+		binary.NativeEndian.PutUint16(raw[:], unix.AF_INET)
+		ip := v4.As4()
+		copy(raw[4:], ip[:])
+		return raw, unix.SizeofSockaddrInet4, unix.AF_INET
+	}
+	binary.NativeEndian.PutUint16(raw[:], unix.AF_INET6)
+	ip := a.Addr().As16()
+	copy(raw[8:], ip[:])
+	if z := a.Addr().Zone(); z != "" {
+		binary.NativeEndian.PutUint32(raw[24:], zoneID(z))
+	}
+	return raw, unix.SizeofSockaddrInet6, unix.AF_INET6
+}
+
+// connect begins a connection, of a socket that does not wait.
+func connect(fd uintptr, to *rawAddr, size uintptr) syscall.Errno {
+	_, _, e := syscall.RawSyscall(unix.SYS_CONNECT, fd, uintptr(unsafe.Pointer(to)), size)
+	return e
+}
+
 // accept takes a connection from the queue of a listening socket, and does not wait. Clients that have
 // left the queue again are passed over.
 func accept(listener uintptr) (fd int, remote netip.AddrPort, e syscall.Errno) {

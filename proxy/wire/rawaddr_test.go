@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"encoding/binary"
 	"net"
 	"net/netip"
 	"syscall"
@@ -43,5 +44,29 @@ func TestRawAddresses(t *testing.T) {
 	}
 	if _, e := peername(closedFD); e != syscall.EBADF {
 		t.Errorf("the peer of no socket: %v", e)
+	}
+}
+
+// What is written for the kernel is what is read from it.
+func TestRawAddrOf(t *testing.T) {
+	tests := []struct {
+		in, want string
+		size     uintptr
+		family   int
+	}{
+		{"192.0.2.1:8080", "192.0.2.1:8080", unix.SizeofSockaddrInet4, unix.AF_INET},
+		{"[::ffff:192.0.2.1]:1", "192.0.2.1:1", unix.SizeofSockaddrInet4, unix.AF_INET},
+		{"[2001:db8::7]:65535", "[2001:db8::7]:65535", unix.SizeofSockaddrInet6, unix.AF_INET6},
+		{"[fe80::1%3]:80", "[fe80::1]:80", unix.SizeofSockaddrInet6, unix.AF_INET6},
+	}
+	for _, tt := range tests {
+		raw, size, family := rawAddrOf(netip.MustParseAddrPort(tt.in))
+		if got := raw.addrPort(); got != netip.MustParseAddrPort(tt.want) || size != tt.size || family != tt.family {
+			t.Errorf("%s: %v, size %d, family %d, want %s, %d, %d", tt.in, got, size, family, tt.want, tt.size, tt.family)
+		}
+	}
+	raw, _, _ := rawAddrOf(netip.MustParseAddrPort("[fe80::1%3]:80"))
+	if zone := binary.NativeEndian.Uint32(raw[24:]); zone != 3 {
+		t.Errorf("the zone is %d, want 3", zone)
 	}
 }

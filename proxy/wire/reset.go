@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"syscall"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -13,9 +14,9 @@ func (c *Conn) Reset() {
 	_ = c.poll.control(func(fd uintptr) {
 		// Connecting to no address dissolves a connection: connect(2).
 		none := unix.RawSockaddr{Family: unix.AF_UNSPEC}
-		_, _, e := unix.Syscall(unix.SYS_CONNECT, fd, uintptr(unsafe.Pointer(&none)), unsafe.Sizeof(none))
+		_, _, e := syscall.RawSyscall(unix.SYS_CONNECT, fd, uintptr(unsafe.Pointer(&none)), unsafe.Sizeof(none))
 		if e != 0 {
-			_ = unix.Shutdown(int(fd), unix.SHUT_RDWR)
+			_ = shutdown(fd, unix.SHUT_RDWR)
 		}
 	})
 }

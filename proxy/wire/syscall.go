@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"os"
 	"syscall"
 	"unsafe"
 
@@ -55,6 +56,14 @@ func Send(fd uintptr, p []byte) (int, syscall.Errno) {
 			return 0, e
 		}
 	}
+}
+
+// shutdown ends one direction of a connection, or both: unix.SHUT_WR, SHUT_RDWR.
+func shutdown(fd uintptr, how int) error {
+	if _, _, e := syscall.RawSyscall(unix.SYS_SHUTDOWN, fd, uintptr(how), 0); e != 0 {
+		return os.NewSyscallError("shutdown", e)
+	}
+	return nil
 }
 
 // setOption sets an option of a socket.

@@ -50,6 +50,9 @@ func (w *way) run() error {
 	if err := w.from.Rearm(0); err != nil {
 		return err
 	}
+	if err := w.from.toPoller(); err != nil {
+		return err
+	}
 	if err := w.from.Serve(w.onReadable); err != nil {
 		return err
 	}
