@@ -14,6 +14,7 @@ var guarded = []config.Route{
 	{PathPrefix: "/admin", Source: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}, Pool: "app"},
 	{PathPrefix: "/admin", Respond: &config.Respond{Status: 403}},
 	{Path: "/exact", Pool: "app"},
+	{Path: "/exact/in", Pool: "app"},
 	{PathPrefix: "/exact", Respond: &config.Respond{Status: 403}},
 	{PathPrefix: "/pub", StripPrefix: "/pub", Rewrite: "/x{path}", Pool: "app"},
 	{PathPrefix: "/moved", Redirect: &config.Redirect{To: "/new{path}", Status: 308}},
@@ -45,7 +46,9 @@ var oddTests = []struct {
 	{"out by parameters that only some see", "/pub/y/..;/..;/admin/z/..%3b/..%3b/..%3b/pub", refused},
 	{"empty segment by a parameter", "/a/;x/../admin", refused},
 	{"hidden dot before dots", "/a/.;/../admin", refused},
-	{"a route between the forms", "/exact%2fx", refused},
+	{"behind an encoded slash", "/exact%2fx", refused},
+	{"a route between the forms", "/exact%2f/in", refused},
+	{"dots between the forms", "/admin%2fx//..//../..", refused},
 	{"malformed percent sign", "/%admin", "app"},
 	{"twice encoded slash", "/x/..%252fadmin", "app"},
 	{"twice encoded dots", "/x/%252e%252e/admin", "app"},
@@ -148,6 +151,30 @@ func TestFold(t *testing.T) {
 	}
 }
 
+func TestLook(t *testing.T) {
+	tests := []struct {
+		path string
+		want survey
+	}{
+		{"/", survey{}}, {"*", survey{}}, {"", survey{}}, {"/a/b%20c/", survey{}}, {"/./a/%2e", survey{}}, {"/...", survey{}},
+		{"/a/../%2e%2E/b/..", survey{up: true}},
+		{"/a%00", survey{nul: true}},
+		{"/a;%00", survey{nul: true, odd: true}},
+		{"/%25", survey{odd: true}}, {"/%", survey{odd: true}}, {"/a;b", survey{odd: true}}, {"/a;b/../c", survey{odd: true, up: true}},
+		{"/a%2fb", survey{odd: true, uneven: true}}, {`/a\b`, survey{odd: true, uneven: true}}, {"/a%5Cb", survey{odd: true, uneven: true}},
+		{"//a", survey{odd: true, uneven: true}}, {"/a//", survey{odd: true, uneven: true}}, {"/;b/a", survey{odd: true, uneven: true}},
+		{"/.;b/a", survey{odd: true, uneven: true}}, {"/;b", survey{odd: true, uneven: true}}, {"/.%2fa", survey{odd: true, uneven: true}},
+		{"/a/..;b", survey{odd: true, up: true, hidden: true}}, {"/..%3bb", survey{odd: true, up: true, hidden: true}},
+		{"/a%2f..", survey{odd: true, uneven: true, up: true, hidden: true}}, {`/..\a`, survey{odd: true, uneven: true, up: true, hidden: true}},
+		{"/a;b%2fc", survey{odd: true, uneven: true, hidden: true}},
+	}
+	for _, tt := range tests {
+		if got := look([]byte(tt.path)); got != tt.want {
+			t.Errorf("%s: got %+v, want %+v", tt.path, got, tt.want)
+		}
+	}
+}
+
 // reader is a server of its own ways with paths.
 type reader struct {
 	slash      bool // an encoded slash is one
@@ -224,7 +251,7 @@ func decides(path string) string {
 	switch {
 	case below("/admin"):
 		return "respond"
-	case path == "/exact":
+	case path == "/exact", path == "/exact/in":
 		return "app"
 	case below("/exact"):
 		return "respond"
@@ -311,7 +338,7 @@ func FuzzRoute(f *testing.F) {
 
 // TestRouteReaders makes paths of what readers differ about, and counts those that pass.
 func TestRouteReaders(t *testing.T) {
-	parts := []string{"/", "/", "/", "/", "%2f", `\`, "%5C", ";", "%3b", ".", "..", "..", "%2e", "%25", "%2", "x", "admin", "admin", "exact", "pub", "moved", "api", "v4"}
+	parts := []string{"/", "/", "/", "/", "%2f", `\`, "%5C", ";", "%3b", ".", "..", "..", "%2e", "%25", "%2", "x", "admin", "admin", "exact", "exact/", "in", "pub", "moved", "api", "v4"}
 	table, all := New(guarded, "app", identity), readers()
 	random := rand.New(rand.NewPCG(7, 11))
 	counts := map[Refusal]int{}
