@@ -259,6 +259,7 @@ func TestStaleConnectionsFollowTheRetries(t *testing.T) {
 		})
 		r := start(t, site("", retries, o.Addr()))
 		r.dial().get("/1", "ok")
+		r.wantOutcomes("ok 1") // and its connection is there to be used again
 		c := r.dial()
 		c.send("GET /2 HTTP/1.1\r\nHost: h\r\n\r\n")
 		c.want("GET", want, "")
