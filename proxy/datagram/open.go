@@ -17,13 +17,18 @@ type arrival struct {
 	from    wire.UDPFrom
 	key     wire.UDPKey
 	hash    uint64
+	payload []byte            // that came, if nothing of its session is known
+	until   int64             // how long it may be held; 0: it has just come
 	cid     uint64            // slice of its connection ID, where the pool looks at it
 	want    *balancer.Backend // that it belongs to by its connection ID; nil: any
 }
 
 // open makes the session of a client that has none, held. It is nil if there cannot be one: then that is
-// counted for so many datagrams.
+// counted for so many datagrams, unless they are kept for later.
 func (k *Socket) open(a *arrival, datagrams int) *session {
+	if k.hold(a) {
+		return nil
+	}
 	s, why := k.admit(a)
 	if s == nil {
 		a.clients.drop(a.site, why, datagrams, k.now)

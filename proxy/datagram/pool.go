@@ -26,6 +26,7 @@ type Pool struct {
 // settings are what a session takes of its pool when it begins; they change as a whole.
 type settings struct {
 	rebalance config.Rebalance
+	queue     time.Duration // that a datagram may wait for a first verdict
 	quic      bool
 	cidOffset int
 	cidLength int
@@ -68,7 +69,7 @@ func (p *Pool) Ended(now time.Time) bool { return p.Balancer.Ended(now) }
 
 func newSettings(c *config.Pool, old *settings) *settings {
 	s := &settings{
-		rebalance: c.Rebalance, quic: c.Protocol == config.QUIC,
+		rebalance: c.Rebalance, queue: c.Timeouts.Queue, quic: c.Protocol == config.QUIC,
 		cidOffset: c.Hash.CIDOffset, cidLength: c.Hash.CIDLength,
 	}
 	var previous *sticky

@@ -34,6 +34,7 @@ func (k *Socket) carryQUIC(a *arrival, payload []byte) {
 		}
 		begin = at
 		k.finishRun()
+		a.payload = datagram
 		s := k.connection(a, datagram)
 		if s == nil {
 			begin = at + size

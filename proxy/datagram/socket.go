@@ -27,8 +27,9 @@ type Socket struct {
 
 	mu sync.Mutex // held while a batch is served, so that a former owner gets no session any more
 
-	// The rest belongs to the goroutine that receives. A run is datagrams of one session that came one
+	// The rest belongs to who has mu. A run is datagrams of one session that came one
 	// after the other: they leave together.
+	waiting waiting
 	batch   *wire.UDPBatch
 	out     *wire.UDPOut
 	run     *session // held; nil: there is no run
@@ -87,6 +88,7 @@ func (k *Socket) Stop() {
 		k.engine.Log.Error("closing a socket of datagrams", zap.String("address", k.Addr()), zap.Error(err))
 	}
 	<-k.done
+	k.waiting.watchers.Wait()
 	k.closed.Store(true)
 	if c := k.clients.Load(); c != nil {
 		c.Leave(k)
@@ -119,18 +121,22 @@ func (k *Socket) serve(n int) {
 	defer k.recovered()
 	c := k.clients.Load()
 	site := c.site.Load()
-	quic := site.target.pool != nil && site.target.pool.settings.Load().quic
 	k.now = wire.Now()
 	for i := range n {
 		from := k.listener.From(k.batch, i)
 		a := arrival{clients: c, site: site, from: from, key: from.Key()}
-		if payload := k.batch.Payload(i); quic {
-			k.carryQUIC(&a, payload)
-		} else {
-			k.carry(&a, payload, from.Segment)
-		}
+		k.carryAny(&a, k.batch.Payload(i))
 	}
 	k.finishRun()
+}
+
+// carryAny takes a payload of a client where its pool wants it.
+func (k *Socket) carryAny(a *arrival, payload []byte) {
+	if p := a.site.target.pool; p != nil && p.settings.Load().quic {
+		k.carryQUIC(a, payload)
+		return
+	}
+	k.carry(a, payload, a.from.Segment)
 }
 
 // recovered drops what was under way on a defect of ours.
@@ -157,6 +163,7 @@ func (k *Socket) carry(a *arrival, payload []byte, segment int) {
 		a.hash = a.clients.table.hash(&a.key)
 		s := a.clients.table.find(&a.key, a.hash, k.now)
 		if s == nil {
+			a.payload = payload
 			s = k.open(a, datagramsIn(len(payload), segment))
 		}
 		if s == nil {
