@@ -382,7 +382,7 @@ func TestNetworkMTU(t *testing.T) {
 		}
 		ways = append(ways, v)
 	}
-	w.start("listeners:\n" + listeners.String() + "pools:\n" + pools.String())
+	d := w.start("listeners:\n" + listeners.String() + "pools:\n" + pools.String())
 	for _, narrow := range []bool{false, true} {
 		if narrow {
 			w.client.ip("link set eth0 mtu 1280")
@@ -402,6 +402,9 @@ func TestNetworkMTU(t *testing.T) {
 				}
 			}
 		}
+	}
+	if n := d.metric("weir_udp_datagrams_dropped_total"); n != 0 {
+		t.Errorf("weir has dropped %v datagrams", n) // it has to have them cut
 	}
 }
 
