@@ -66,7 +66,7 @@ func (a *Arrivals) Await(c *Conn, due int64, serve func()) {
 		return
 	}
 	w := &arrival{fd: int(c.fd), due: due, serve: serve}
-	c.poll.set = a.set
+	c.poll.set = int32(a.set)
 	a.mu.Lock()
 	a.enter(w)
 	a.mu.Unlock()

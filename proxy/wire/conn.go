@@ -56,7 +56,7 @@ type Conn struct {
 
 	interrupted atomic.Bool
 
-	onExchange, onRecv, onSend func(fd uintptr) bool
+	onExchange, onRecv, onSend func(fd uintptr) bool // nil until they are needed
 }
 
 // closedFD stands for the descriptor of a Conn that is closed, so that a send of an owner that goes
@@ -65,9 +65,7 @@ const closedFD = ^uintptr(0)
 
 // newConn takes over fd, which must be a non-blocking socket.
 func newConn(fd int, remote netip.AddrPort) *Conn {
-	c := &Conn{poll: poll{sock: fd}, fd: uintptr(fd), remote: remote}
-	c.onExchange, c.onRecv, c.onSend = c.stepExchange, c.stepRecv, c.stepSend
-	return c
+	return &Conn{poll: poll{sock: int32(fd)}, fd: uintptr(fd), remote: remote}
 }
 
 // waited turns the error of a wait, or of setting its deadline, into one of this package: besides
@@ -167,6 +165,9 @@ func (c *Conn) Rearm(due int64) error {
 // be sent until sendDue, and then the error is ErrStalled. Both are on Now's clock; 0: no bound.
 func (c *Conn) Exchange(request, p []byte, sendDue, due int64) (int, error) {
 	c.request, c.in, c.n, c.readErr = request, p, 0, nil
+	if c.onExchange == nil {
+		c.onExchange = c.stepExchange
+	}
 	if err := c.await(c.onExchange, due); err != nil {
 		return 0, err
 	}
@@ -185,6 +186,9 @@ func (c *Conn) Exchange(request, p []byte, sendDue, due int64) (int, error) {
 // Read receives at most len(p) bytes, waiting until due (0: without bound) for the first.
 func (c *Conn) Read(p []byte, due int64) (int, error) {
 	c.in, c.n, c.readErr = p, 0, nil
+	if c.onRecv == nil {
+		c.onRecv = c.stepRecv
+	}
 	if err := c.await(c.onRecv, due); err != nil {
 		return 0, err
 	}
@@ -299,6 +303,9 @@ func (c *Conn) writeBy(p []byte, due int64) error {
 // writeSome sends at least one byte of p, waiting for room until due.
 func (c *Conn) writeSome(p []byte, due int64) (int, error) {
 	c.out, c.writeErr = p, nil
+	if c.onSend == nil {
+		c.onSend = c.stepSend
+	}
 	if err := c.awaitRoom(c.onSend, due); err != nil {
 		return 0, err
 	}

@@ -15,29 +15,37 @@ import (
 // wait for the first time: a client that is served and closed at once never is, which saves three system
 // calls, the finalizer of an os.File, and a close that tells the scheduler that it might block.
 type poll struct {
-	sock    int  // the descriptor, for whoever holds mu or has file
-	set     int  // an epoll set that it waited in before, see Arrivals; 0: none
-	entered bool // the reader has waited; its own
+	sock int32 // the descriptor, for whoever holds mu or has file
+	set  int32 // an epoll set that it waited in before, see Arrivals; 0: none
 
 	registered atomic.Bool
+	entered    bool     // the reader has waited; its own
+	failed     bool     // nobody can wait, though it is registered
+	closed     bool     // before it was registered
 	file       *os.File // its finalizer closes the descriptor, so it must stay reachable
 	raw        syscall.RawConn
-	err        error // why nobody can wait
 
-	mu     sync.Mutex // held by others than the owner while they use sock, and while it is registered or closed
-	closed bool       // before it was registered
+	mu sync.Mutex // held by others than the owner while they use sock, and while it is registered or closed
+}
+
+// pollable is the result of a registration.
+func (p *poll) pollable() error {
+	if p.failed {
+		return os.ErrNoDeadline
+	}
+	return nil
 }
 
 // register puts the socket on the poller, if it is not there already.
 func (p *poll) register() error {
 	if p.registered.Load() {
-		return p.err
+		return p.pollable()
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch {
 	case p.registered.Load():
-		return p.err
+		return p.pollable()
 	case p.closed:
 		return ErrClosed
 	}
@@ -45,9 +53,11 @@ func (p *poll) register() error {
 		// Left there, it would make every arrival of bytes dearer.
 		_, _, _ = syscall.RawSyscall6(unix.SYS_EPOLL_CTL, uintptr(p.set), unix.EPOLL_CTL_DEL, uintptr(p.sock), 0, 0, 0)
 	}
-	p.file, p.raw, p.err = onPoller(p.sock, "tcp")
+	var err error
+	p.file, p.raw, err = onPoller(int(p.sock), "tcp")
+	p.failed = err != nil
 	p.registered.Store(true)
-	return p.err
+	return p.pollable()
 }
 
 // control calls f with the descriptor, which is not closed meanwhile. It fails if it is closed already.

@@ -31,7 +31,7 @@ type runners struct {
 }
 
 // runner is one goroutine. Its next piece of work waits for it, so that whoever brings it does not.
-type runner struct{ next chan func() }
+type runner struct{ next chan func() } // nil until it has rested, which most connections need not pay for
 
 // start calls f in a goroutine of its own.
 func (r *runners) start(f func()) {
@@ -40,7 +40,7 @@ func (r *runners) start(f func()) {
 	if last < 0 {
 		r.mu.Unlock()
 		r.wg.Add(1)
-		go r.run(&runner{make(chan func(), 1)}, f)
+		go r.run(&runner{}, f)
 		return
 	}
 	w := r.spare[last]
@@ -81,6 +81,9 @@ func (r *runners) rest(w *runner) bool {
 	defer r.mu.Unlock()
 	if r.closed || len(r.spare) >= spareRunners {
 		return false
+	}
+	if w.next == nil {
+		w.next = make(chan func(), 1)
 	}
 	r.spare = append(r.spare, w)
 	if !r.swept {
