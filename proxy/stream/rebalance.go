@@ -73,7 +73,7 @@ type quota struct {
 	at    int64   // when it was that much
 }
 
-// refill adds what has come since the last time, at most what one second brings.
+// refill adds what has come since the last time, at most what one step brings.
 func (q *quota) refill(rate int, now int64) {
 	passed := float64(now-q.at) / float64(time.Second)
 	q.level = min(q.level+passed*float64(rate), max(float64(rate)*quotaStep.Seconds(), 1))
