@@ -75,7 +75,7 @@ func timeoutBounds(f features) []bound {
 		only(http, t("client_body_idle", "listeners", "30s", "Between two parts of a request body; 408.")),
 		only(http, t("client_idle", "listeners", "75s", "Between two requests on a connection.")),
 		only(http, t("client_write_idle", "listeners", "60s", "Without progress while a response is sent.")),
-		only(streams, t("queue", "pools", "5s", "Waiting for the first verdict on a backend, while all of the pool, or that of the session, are still being checked, and in the `queue` while all have their `max_connections`; 503. Without one that is up, the 503 comes at once.")),
+		only(append(streamWords(), "udp", "quic"), t("queue", "pools", "5s", "Waiting for the first verdict on a backend, while all of the pool, or that of the session, are still being checked, and in the `queue` while all have their `max_connections`; 503. Without one that is up, the 503 comes at once. Datagrams wait for a first verdict alone, and are dropped then.")),
 		only(streams, t("connect", "pools", "5s", "TCP connection to a backend; 503, 504 when no other is left.")),
 		only([]string{"http", "https", "tls"}, t("backend_tls", "pools", "5s", "TLS handshake with a backend.")),
 		only(http, t("backend_response", "pools", "60s", "From the end of the request to the first byte of the response; 504.")),

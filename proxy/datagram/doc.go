@@ -9,6 +9,9 @@
 // a loop (loop.go), one goroutine for any number of sessions, and leaves in batches by the listening
 // socket, from the address that the client has used.
 //
+// While every backend is still being checked, datagrams of new clients are held for the first verdict
+// (hold.go), in bounds.
+//
 // A session ends when nothing has come for udp_idle, when it has had all replies that are expected,
 // when it makes room for another one, and with its backend (sweep.go): at its next datagram, which
 // goes to another one, if the pool rebalances, and at the end of drain_timeout. Its local port is then
