@@ -77,6 +77,9 @@ func (a *Arrivals) Await(c *Conn, due int64, serve func()) {
 	}
 }
 
+// Spare is the number of goroutines that wait to be used again.
+func (a *Arrivals) Spare() int { return a.run.spares() }
+
 // Waiting is the number of connections that wait.
 func (a *Arrivals) Waiting() (n int) {
 	a.mu.Lock()

@@ -271,12 +271,6 @@ func TestRunnersAreUsedAgain(t *testing.T) {
 	}
 }
 
-func (r *runners) spares() int {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return len(r.spare)
-}
-
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
 	for end := time.Now().Add(patience); !ok(); {
