@@ -106,7 +106,7 @@ var adornedBytes = []struct {
 	{"climbing", way("/strip/../a") + way("/a/../strip/b") + way("/strip/..%2fa") + way("/strip/..;/a") + way(`/strip/..\a`) + getA, 3},
 	{"ambiguous", way("//strip") + way("/%2fno") + way("/no;a") + way("/a%00") + way("/a//b;c%2fd") + way("/a//b;c/%2fd") + way("/strip/a%2fb//c;d") + getA, 3},
 	{"redirection", way("/moved/../moved/a?b") + way("/moved//h/%0d%0aX:%20y") + getA, 1},
-	{"redirection of a body", "POST /moved HTTP/1.1\r\nHost: h\r\n" + lengths + "\r\nhello" + getA, 1},
+	{"redirection of a body", "POST /moved HTTP/1.1\r\nHost: h\r\n" + lengths + "\r\nhello" + getA, either}, // a body that is still to come ends the connection
 	{"redirection of half a body", "POST /moved HTTP/1.1\r\nHost: h\r\nContent-Length: 9999\r\n\r\n" + hidden, 0},
 	{"response", way("/no") + "POST /no/a HTTP/1.1\r\nHost: h\r\n" + coded + "\r\n5\r\nhello\r\n0\r\n\r\n" + hidden, 0},
 	{"cookies", "GET /a HTTP/1.1\r\nHost: h\r\nCookie: a=b; WEIR=x; c=d\r\ncookie:WEIR=y\r\nCookie: e;;f=\"g\" ;WEIR=\r\n\r\n" + getA, 2},
