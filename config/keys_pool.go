@@ -77,7 +77,7 @@ func retriesDoc(f features) string {
 	if f.retryConditions {
 		doc += ", `timeout` (none within `backend_response`) and a status of the response"
 	}
-	return doc + ": idempotent methods only."
+	return doc + ": idempotent methods only, with a body of at most 64 KiB. With `reset`, a request that has met an idle connection which its backend closed goes to the same one again, once and outside the budget."
 }
 
 // healthRows are the keys of a pool's health check.
