@@ -3,6 +3,7 @@ package proxy
 import (
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 )
 
@@ -89,4 +90,45 @@ func TestRetryOnTimeout(t *testing.T) {
 	}
 	want := map[int]string{1: "ok 1 retried_ok 1", 2: "retried_ok 2"}
 	r.wantOutcomes(want[got])
+}
+
+// What has gone to the client cannot be taken back: a status behind an interim response stays.
+func TestStatusBehindAnInterimResponseIsNotRetried(t *testing.T) {
+	const early = "HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n"
+	const busy = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 4\r\n\r\nbusy"
+	a, b := answering(t, early+busy), answering(t, early+busy)
+	r := start(t, site("", "retries: { on: 503, budget: 100% }", a.Addr(), b.Addr()))
+	c := r.dial()
+	c.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+	if got := c.receive("GET"); got.StatusCode != 103 {
+		t.Fatalf("got %d first, want 103", got.StatusCode)
+	}
+	c.want("GET", 503, "busy")
+	if got := a.Accepted() + b.Accepted(); got != 1 {
+		t.Errorf("%d backends were asked, want 1", got)
+	}
+}
+
+// A session that may go nowhere else takes the status that its backend gives.
+func TestStatusOfABoundSessionIsNotRetried(t *testing.T) {
+	const busy = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 4\r\n\r\nbusy"
+	var turns atomic.Int64
+	serve := each(func(string, string) string {
+		if turns.Add(1) == 1 {
+			return ok200
+		}
+		return busy
+	})
+	a, b := newOrigin(t, serve), newOrigin(t, serve)
+	r := start(t, site("", "retries: { on: 503, budget: 100% }\n"+strings.Replace(httpCookie, "type:", "fallback: fail, type:", 1), a.Addr(), b.Addr()))
+	c := r.dial()
+	cookie := issued(c.get("/", "ok"))
+	if cookie == "" {
+		t.Fatal("no session")
+	}
+	c.send("GET / HTTP/1.1\r\nHost: h\r\nCookie: " + cookie + "\r\n\r\n")
+	c.want("GET", 503, "busy")
+	if got := turns.Load(); got != 2 {
+		t.Errorf("%d requests arrived, want 2", got)
+	}
 }
