@@ -59,7 +59,7 @@ type Override struct {
 	Weight *int // 0…256
 }
 
-// Change lists what an Apply did.
+// Change lists what an Apply did, in the order of the configuration, the removed in that of the former.
 type Change struct{ Added, Removed, Changed []*Backend }
 
 // NewPool makes a pool of the backends in c, which must not be changed afterwards. They count as
@@ -99,8 +99,9 @@ func (p *Pool) Apply(c *config.Pool, now time.Time) Change {
 func (p *Pool) reconcile(c *config.Pool, now time.Time) (change Change) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	old := make(map[string]*seat, len(p.seats))
-	for _, s := range p.seats {
+	before := p.seats
+	old := make(map[string]*seat, len(before))
+	for _, s := range before {
 		old[s.file.Name] = s
 	}
 	founding := p.config == nil
@@ -122,7 +123,10 @@ func (p *Pool) reconcile(c *config.Pool, now time.Time) (change Change) {
 		}
 		p.seats = append(p.seats, s)
 	}
-	for _, s := range old {
+	for _, s := range before {
+		if old[s.file.Name] == nil {
+			continue
+		}
 		change.Removed = append(change.Removed, s.backend)
 		s.backend.update(func(st *status) { st.removed = true })
 		s.backend.leave(now)
@@ -130,7 +134,6 @@ func (p *Pool) reconcile(c *config.Pool, now time.Time) (change Change) {
 		p.ledger.forget(s.backend)
 	}
 	p.forgetRemoved(now)
-	slices.SortFunc(change.Removed, byName)
 	for _, s := range p.seats {
 		if c.Health == nil && s.backend.Health() != Up {
 			s.backend.update(func(st *status) { st.health, st.since = Up, now })
@@ -251,11 +254,4 @@ func (s *seat) state() config.State {
 		return *s.override.State
 	}
 	return s.file.State
-}
-
-func byName(a, b *Backend) int {
-	if a.name < b.name {
-		return -1
-	}
-	return 1
 }
