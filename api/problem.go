@@ -15,7 +15,29 @@ type Problem struct {
 	Status int    `json:"status"`
 	Detail string `json:"detail,omitempty"` // what is wrong with this request
 	Hint   string `json:"hint,omitempty"`   // what to do about it
+
+	// Path is where in the configuration the (first) fault is: pools.web.backends.b1.weight. File, Line and
+	// Column are where that stands, or where in the body of the request if File is empty.
+	Path   string `json:"path,omitempty"`
+	File   string `json:"file,omitempty"`
+	Line   int    `json:"line,omitempty"`
+	Column int    `json:"column,omitempty"`
+	// Errors lists all faults, where there may be several.
+	Errors []Diagnostic `json:"errors,omitempty"`
 }
+
+// The types of problems that programs may want to tell apart. Others have none.
+const (
+	ProblemInvalid   = "urn:weir:problem:invalid"    // 422: the configuration would not be valid
+	ProblemReadOnly  = "urn:weir:problem:read-only"  // 409: the object is defined in a file
+	ProblemProtected = "urn:weir:problem:protected"  // 409: deletion_protection
+	ProblemInUse     = "urn:weir:problem:in-use"     // 409: something else refers to the object
+	ProblemNotFound  = "urn:weir:problem:not-found"  // 404: there is no such object
+	ProblemStale     = "urn:weir:problem:stale"      // 412: the object is not as If-Match says
+	ProblemNotKept   = "urn:weir:problem:not-kept"   // 507: state_dir cannot be written, nothing has changed
+	ProblemNotServed = "urn:weir:problem:not-served" // 409: valid, but it cannot be put in force: a port is taken
+	ProblemStopping  = "urn:weir:problem:stopping"   // 503: the process is stopping
+)
 
 // Error is the detail and the hint. They are one line, unless the detail has several.
 func (p *Problem) Error() string {
