@@ -99,8 +99,8 @@ func (s *Snapshot) acquireBounded(hash uint64, tried *Tried) (Lease, error) {
 }
 
 // AcquireBackend counts a lease on b for a session that belongs to it, past weight, tier and slow
-// start: a backend keeps its sessions until it is down, in maintenance, removed, or has drained for as
-// long as it may. It refuses then, unless the pool has failed open and b is not in maintenance, and if b
+// start: a backend keeps its sessions until it is down, ejected, in maintenance, removed, or has drained for
+// as long as it may. It refuses then, unless the pool has failed open and b is not in maintenance, and if b
 // is in tried, which may be nil; the error is ErrNoBackendUp then, ErrChecking if b has had no verdict
 // yet, and ErrFull if it has its maximum of leases. b must be, or have been, of this pool. As Acquire it
 // takes no lock.
@@ -109,7 +109,7 @@ func (p *Pool) AcquireBackend(b *Backend, tried *Tried) (Lease, error) {
 	if st.removed || st.drained || st.state == config.Maintenance || (tried != nil && tried.Has(b)) {
 		return Lease{}, ErrNoBackendUp
 	}
-	if st.health != Up && p.snapshot.Load().tier != TierFailOpen {
+	if (st.health != Up || st.ejection != nil) && p.snapshot.Load().tier != TierFailOpen {
 		if st.health == Checking {
 			return Lease{}, ErrChecking
 		}

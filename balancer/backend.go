@@ -46,6 +46,8 @@ type status struct {
 	removed bool
 	leaving time.Time // since when it drains or is removed; the zero time: it is neither
 	drained bool      // it has drained for as long as it may: no sessions any more
+
+	ejection *Ejection // nil: it is not ejected
 }
 
 // Backend is one server of a pool, the same object from snapshot to snapshot. A changed address
@@ -71,6 +73,7 @@ type Backend struct {
 type load struct {
 	acquired atomic.Uint64
 	released atomic.Uint64
+	faults   atomic.Int64 // of live traffic, in a row
 }
 
 // active is the number of leases held. released is read first: it never passes acquired, so the

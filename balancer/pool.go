@@ -23,16 +23,20 @@ type Options struct {
 	// Offset is where the rotation starts, so that many processes do not all begin with the same
 	// backend. Any value will do; 0 is the beginning of the cycle.
 	Offset uint64
+	// Ejected is told of every backend that Pool.Failed has ejected; nil: nobody is. It is called without
+	// the pool's lock, by who called Failed.
+	Ejected func(*Backend, Ejection)
 }
 
 // Pool is a set of interchangeable backends and the rule by which flows are spread over them.
 // Acquire and the readers may be called from any number of goroutines; the writers (Apply, Report,
-// SetAdmin, Ramp) serialise among themselves and never make a reader wait.
+// SetAdmin, Ramp, Failed, Readmit) serialise among themselves and never make a reader wait.
 type Pool struct {
 	name     string
 	options  Options
 	snapshot atomic.Pointer[Snapshot]
 	queue    queue
+	ejected  atomic.Int64 // backends
 
 	mu       sync.Mutex // guards what follows
 	config   *config.Pool
@@ -51,6 +55,7 @@ type seat struct {
 	file     config.Backend // a copy: the file's wishes
 	override Override
 	slow     slowStart
+	outlier  outlier
 }
 
 // Override is what the operator wants instead of the file; nil fields leave the file's value.

@@ -26,6 +26,7 @@ func (p *Pool) publish() {
 		members:    members,
 		refusal:    refusal,
 		bounded:    bounded,
+		faults:     p.config.Outlier.ConsecutiveErrors,
 		weighted:   p.config.Hash.Weighted,
 		seed:       p.config.Hash.Seed,
 		replaced:   make(chan struct{}),
@@ -56,6 +57,7 @@ func (p *Pool) members() []Member {
 			State:      s.state(),
 			Overridden: s.override.Weight != nil || s.override.State != nil,
 			Health:     s.backend.Health(),
+			Ejected:    s.backend.Ejection() != nil,
 		}
 	}
 	return members
@@ -64,7 +66,7 @@ func (p *Pool) members() []Member {
 // like reports whether s would pick as old does.
 func (s *Snapshot) like(old *Snapshot) bool {
 	return s.algorithm == old.algorithm && s.tier == old.tier && s.refusal == old.refusal &&
-		s.seed == old.seed && s.weighted == old.weighted && slices.Equal(s.members, old.members)
+		s.seed == old.seed && s.faults == old.faults && s.weighted == old.weighted && slices.Equal(s.members, old.members)
 }
 
 func tupleOf(a config.Algorithm) (t Tuple, keyed bool) {

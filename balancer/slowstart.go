@@ -50,6 +50,7 @@ func (p *Pool) settle(now time.Time) {
 		}
 		s.leaveService()
 	}
+	p.settleEjections(now)
 	for _, s := range p.seats {
 		s.enterService(p, now)
 	}
@@ -111,7 +112,7 @@ func (p *Pool) warmHoldsHalf(joining *seat) bool {
 			continue
 		}
 		all += s.weight()
-		inService := s.backend.Health() == Up && s.state() == config.Ready
+		inService := s.backend.Health() == Up && s.backend.Ejection() == nil && s.state() == config.Ready
 		if s != joining && inService && !s.slow.cold && !s.slow.ramping {
 			warm += s.weight()
 		}

@@ -16,6 +16,7 @@ type Snapshot struct {
 	picker     Picker // nil: Acquire answers refusal
 	refusal    error
 	bounded    bool // some eligible member has a Limit
+	faults     int  // in a row that eject a backend; 0: none do
 	keyed      bool // the picker wants the hash of tuple under seed
 	tuple      Tuple
 	seed       uint64
@@ -35,6 +36,7 @@ type Member struct {
 	State      config.State
 	Overridden bool // the operator has set State or Weight, be it to the value of the file
 	Health     Health
+	Ejected    bool // live traffic failed on it
 	Eligible   bool // takes new flows
 }
 

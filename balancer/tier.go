@@ -7,10 +7,10 @@ type Tier uint8
 
 // The tiers, in the order in which they are tried.
 const (
-	TierPrimary  Tier = iota // primaries that are up, ready and have weight
+	TierPrimary  Tier = iota // primaries that are up, ready, not ejected and have weight
 	TierBackup               // the same of backups
-	TierDraining             // draining ones that are up and have weight
-	TierFailOpen             // all that are not in maintenance and have weight, whatever their health
+	TierDraining             // draining ones that are up, not ejected and have weight
+	TierFailOpen             // all that are not in maintenance and have weight, whatever their health, ejected or not
 	TierNone                 // nobody
 )
 
@@ -81,7 +81,7 @@ func elect(members []Member, minHealthy int) (Tier, error) {
 
 // belongs reports whether m takes new flows when t serves.
 func (m Member) belongs(t Tier) bool {
-	if m.Weight == 0 {
+	if m.Weight == 0 || m.Ejected && t != TierFailOpen {
 		return false
 	}
 	switch t {

@@ -22,6 +22,7 @@ func (c *checker) pool(p *value) {
 	c.layer4(p)
 	c.hash(p)
 	c.slowStart(p)
+	c.outlier(p)
 	c.repeats(p.child("retries").child("on"))
 	c.persistence(p)
 	c.backends(p)
@@ -88,6 +89,18 @@ func (c *checker) slowStart(p *value) {
 	if check.word != "" {
 		c.warnHead(v, fmt.Sprintf("%s never sees a backend come back, since health_check is none", v.path),
 			"only backends that a reload adds will ramp: add a health check, or expect that")
+	}
+}
+
+// outlier wants something that ejects, and somebody who stays.
+func (c *checker) outlier(p *value) {
+	v, count := p.child("outlier"), p.child("outlier").child("consecutive_errors")
+	switch backends := p.child("backends"); {
+	case !v.given || v.broken || count.broken:
+	case v.integer("consecutive_errors") == 0:
+		c.warnHead(v, v.path+" has no effect without consecutive_errors", "add consecutive_errors: 5, or remove it")
+	case len(backends.items) == 1 && !backends.broken && !backends.strange:
+		c.warnHead(v, fmt.Sprintf("%s has no effect: %s has one backend", v.path, p.path), "the last backend is never ejected: add another one, or remove it")
 	}
 }
 

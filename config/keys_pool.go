@@ -66,7 +66,13 @@ func poolRows(f features) []key {
 		{path: "pools.*.queue.timeout", kind: kindDuration, min: "1ms", max: "1h", inherits: "pools.*.timeouts.queue", doc: "Longest wait; then 503, or it is closed."},
 		{path: "pools.*.send_proxy_protocol", kind: kindEnum, enum: []string{"v1", "v2"}, planned: !f.layer4, only: streamWords(),
 			doc: "Begin connections to backends with a PROXY header of this version, which has the addresses of the client. Absent: none. In pools with HTTP a connection is then for one connection of a client alone. Health checks send one too."},
-		{path: "pools.*.outlier", kind: kindObject, planned: true, doc: "Ejection of backends that fail live traffic."},
+		{path: "pools.*.outlier", kind: kindObject, doc: "Ejection of backends that fail live traffic although their health check passes. The last backend that could serve is never ejected."},
+		{path: "pools.*.outlier.consecutive_errors", kind: kindInt, def: "0", min: "1", max: "100000", zero: "off",
+			doc: "Failures in a row that eject a backend: to connect, connections that it ends before its answer is whole, answers that are not HTTP, and time-outs. Statuses are no failures, nor is what clients do. In udp and quic pools, datagrams that meet no server."},
+		{path: "pools.*.outlier.eject", kind: kindDuration, def: "30s", min: "100ms", max: "24h",
+			doc: "How long the first ejection lasts. Each further one lasts as much longer, up to ten times this; each such time without one takes a step back."},
+		{path: "pools.*.outlier.max_ejected", kind: kindPercent, def: "50%", min: "1%", max: "100%",
+			doc: "Share of the pool's backends that may be ejected at the same time, rounded down, but always one."},
 	}...)
 	return append(rows, boundRows("pools", f)...)
 }

@@ -9,7 +9,7 @@ import (
 func resolvePool(v, defaults *value) *Pool {
 	t := bounds{v.child("timeouts"), defaults.child("timeouts")}
 	m := bounds{v.child("limits"), defaults.child("limits")}
-	hash, retries := v.child("hash"), v.child("retries")
+	hash, retries, outlier := v.child("hash"), v.child("retries"), v.child("outlier")
 	cid := hash.child("quic_cid")
 	p := &Pool{
 		Name:      v.name,
@@ -39,6 +39,11 @@ func resolvePool(v, defaults *value) *Pool {
 		SendProxy:    ProxyVersion(get[string](v, "send_proxy_protocol")),
 		Rebalance:    Rebalance{Move: get[bool](v, "target_rebalance"), Rate: v.integer("rebalance_rate")},
 		DrainTimeout: get[time.Duration](defaults.child("timeouts"), "drain"),
+		Outlier: Outlier{
+			ConsecutiveErrors: outlier.integer("consecutive_errors"),
+			Eject:             get[time.Duration](outlier, "eject"),
+			MaxEjected:        get[float64](outlier, "max_ejected"),
+		},
 	}
 	p.Persistence = resolvePersistence(v.child("session_persistence"), p.Protocol)
 	if own := v.child("drain_timeout"); own.given {

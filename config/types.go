@@ -193,11 +193,17 @@ type Pool struct {
 	Queue      int // how many may wait while every backend has its MaxConnections; 0: none
 	SendProxy  ProxyVersion
 	Rebalance  Rebalance // of pools without HTTP
+	Outlier    Outlier
 	// DrainTimeout ends what is left on a backend that drains or was removed; 0: never.
 	DrainTimeout time.Duration
 	// Persistence keeps clients on their backends; nil: it does not.
 	Persistence *Persistence
-	Backends    []*Backend // in the order of the file; names are unique
+	// ResolveInterval is the time from one look-up of a backend's name to the next.
+	ResolveInterval time.Duration
+	// Resolving counts the names that have not had a first answer. A configuration that was loaded has 0;
+	// package resolve fills it in.
+	Resolving int
+	Backends  []*Backend // in the order of the file; names are unique
 }
 
 // Hash tunes the hashing algorithms.
@@ -212,6 +218,13 @@ type Hash struct {
 type SlowStart struct {
 	Duration time.Duration // 0: off
 	Repeat   bool          // also after the first completed ramp
+}
+
+// Outlier says when backends that fail live traffic are taken out of service for a while.
+type Outlier struct {
+	ConsecutiveErrors int           // in a row; 0: never
+	Eject             time.Duration // for the first time
+	MaxEjected        float64       // share of the backends that may be out at the same time, 0…1; one always may
 }
 
 // RetryOn is a condition under which another backend is tried.
@@ -238,7 +251,7 @@ type Retries struct {
 type BackendTLS struct {
 	Verify     bool
 	CA         string // PEM file; empty: the system's
-	ServerName string // SNI and the name that is verified; empty: the backend's address
+	ServerName string // SNI and the name that is verified; empty: the backend's Host, or its address
 	ClientCert string // PEM file
 	ClientKey  string // PEM file
 }
@@ -272,16 +285,25 @@ const (
 
 // Backend is one server of a pool.
 type Backend struct {
-	Name    string
-	Origin  Origin
+	Name   string
+	Origin Origin
+	// Address is where it listens. It is the zero AddrPort of one that has a Host and is not resolved yet.
 	Address netip.AddrPort
-	Weight  int // 0…256
+	// Host is the name that stands in place of an IP address, in lower case; a final dot says that it is
+	// absolute. Empty: the address was written.
+	Host string
+	Port uint16 // that goes with Host
+	// Group is the name of the configured backend of whose Host this is one address. Empty: it is one
+	// itself.
+	Group  string
+	Weight int // 0…256
 	// MaxConnections bounds its requests, connections or sessions at the same time; 0: no bound.
 	MaxConnections int
 	Backup         bool
 	State          State
 	// ProbeAddress is where probes go: the address with the overrides of the pool's and the
-	// backend's health check applied.
+	// backend's health check applied. Of a Host that is not resolved yet it has the port, and the IP
+	// address only if that is overridden.
 	ProbeAddress netip.AddrPort
 }
 
@@ -310,7 +332,7 @@ type HealthCheck struct {
 
 	Path    string
 	Method  string
-	Host    string   // Host field; empty: the probed address
+	Host    string   // Host field; empty: the backend's Host with the probed port, or the probed address
 	Headers []Header // in the order of the file
 	Status  StatusSet
 	Body    string // regular expression that must match; empty: not looked at
