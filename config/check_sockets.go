@@ -6,9 +6,6 @@ import (
 	"net/netip"
 )
 
-// maxSocketPath is the longest path of a unix socket, in bytes.
-const maxSocketPath = 107
-
 // socket is one address that something listens on.
 type socket struct {
 	owner string // for messages
@@ -83,19 +80,4 @@ func shared(a, b socket) string {
 		return a.v.text
 	}
 	return fmt.Sprintf("%s (one as %s)", a.v.text, b.v.text)
-}
-
-// admin checks the admin addresses.
-func (c *checker) admin() {
-	admin := c.root.child("admin")
-	path := admin.child("socket")
-	if name := admin.file("socket"); path.given && !path.broken && len(name) > maxSocketPath {
-		c.fail(path, fmt.Sprintf("%s has %d bytes, over the maximum %d of a unix socket", path.path, len(name), maxSocketPath), "use a shorter path")
-	}
-	listen := admin.child("listen")
-	s, ok := socketOf("", listen)
-	if ok && (!s.ip.IsValid() || !s.ip.IsLoopback()) {
-		c.warn(listen, fmt.Sprintf("%s %s can be reached from other machines", listen.path, quote(listen.text)),
-			"what it serves is read only; 127.0.0.1 keeps it on this one")
-	}
 }

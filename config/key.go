@@ -28,6 +28,7 @@ type key struct {
 	single   bool     // kindList: one item alone is accepted too
 	only     []string // protocols of the listener or pool for which it has an effect; empty: all
 	planned  bool     // not supported by this version
+	secret   bool     // its value is never shown
 
 	// Filled in when the tree is built.
 	name     string // last segment

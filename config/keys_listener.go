@@ -99,7 +99,7 @@ func listenerTLSRows(later bool) []key {
 		{path: p + ".alpn[]", kind: kindALPN, doc: "A protocol. An https listener has `http/1.1` only."},
 		{path: p + ".ticket_keys", kind: kindList, single: true,
 			doc: "Keys of session tickets: the first encrypts, all decrypt, so that sessions are resumed on every machine that has them. Absent: keys of the process."},
-		{path: p + ".ticket_keys[]", kind: kindKey, doc: "32 bytes in hexadecimal or base64; `${file:…}` keeps them out of this file."},
+		{path: p + ".ticket_keys[]", kind: kindKey, secret: true, doc: "32 bytes in hexadecimal or base64; `${file:…}` keeps them out of this file."},
 		{path: p + ".ocsp", kind: kindFile, doc: "DER file of the OCSP response that is stapled to the certificate it speaks of."},
 		{path: p + ".client_ca", kind: kindFile, doc: "PEM file of the authorities of client certificates. Empty: none are asked for."},
 		{path: p + ".client_auth", kind: kindEnum, def: "require", enum: []string{"require", "request"},

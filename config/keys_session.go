@@ -23,6 +23,6 @@ func persistenceRows(f features) []key {
 		{path: p + ".cookie.same_site", kind: kindEnum, def: "lax", enum: []string{"lax", "strict", "none"}, doc: "SameSite attribute."},
 		{path: p + ".cookie.keys", kind: kindList, single: true,
 			doc: "Keys that authenticate the cookie: the first signs, all verify. The same keys make a cookie valid on every machine. Absent: one that is made in `state_dir`; without that a random one, and sessions end with the process."},
-		{path: p + ".cookie.keys[]", kind: kindKey, doc: "32 bytes in hexadecimal or base64; `${file:…}` keeps them out of this file."},
+		{path: p + ".cookie.keys[]", kind: kindKey, secret: true, doc: "32 bytes in hexadecimal or base64; `${file:…}` keeps them out of this file."},
 	}
 }

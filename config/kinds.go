@@ -41,6 +41,7 @@ const (
 	kindNodeID
 	kindPseudonym
 	kindKey
+	kindToken
 	kindPattern
 	kindRegexp
 	kindStatus
@@ -99,6 +100,7 @@ var kinds = [...]kindInfo{
 	kindNodeID:      {name: "an identifier", example: "_edge1", zero: "", schema: `^(address|_[A-Za-z0-9._-]+)?$`},
 	kindPseudonym:   {name: "the name of a proxy", example: "weir", zero: "", schema: "^[!#$%&'*+.^_`|~0-9A-Za-z-]*$"},
 	kindKey:         {name: "a key", example: "64 hexadecimal digits", zero: []byte(nil), schema: `^([0-9A-Fa-f]{64}|[A-Za-z0-9+/_-]{43}=?)$`},
+	kindToken:       {name: "a token", example: "the output of: openssl rand -hex 32", zero: "", schema: `^[!-~]{16,256}$`},
 	kindPattern:     {name: "a regular expression", example: "^/user/[0-9]+$", zero: ""},
 	kindRegexp:      {name: "a regular expression", example: "^ok", zero: ""},
 	kindStatus:      {name: "a status", example: `200, 200-299 or "!204"`, schema: `^!?[1-5][0-9][0-9](-[1-5][0-9][0-9])?$`},
@@ -141,6 +143,7 @@ var parsers = [...]func(text string, k *key) (any, *problem){
 	kindNodeID:      parseNodeID,
 	kindPseudonym:   parsePseudonym,
 	kindKey:         parseKey,
+	kindToken:       parseToken,
 	kindPattern:     parsePattern,
 	kindRegexp:      parseRegexp,
 	kindStatus:      parseStatus,

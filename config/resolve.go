@@ -41,7 +41,13 @@ func (v *value) file(name string) string {
 }
 
 func resolveAdmin(v *value) Admin {
-	return Admin{Socket: v.file("socket"), Listen: get[string](v, "listen")}
+	admin := Admin{Socket: v.file("socket"), Listen: get[string](v, "listen"), Insecure: get[bool](v, "insecure")}
+	for _, c := range v.child("credentials").items {
+		admin.Credentials = append(admin.Credentials, Credential{
+			Name: get[string](c, "name"), Token: get[string](c, "token"), Role: Role(get[string](c, "role")),
+		})
+	}
+	return admin
 }
 
 func resolveLog(v *value) Log {

@@ -36,6 +36,28 @@ func parseKey(text string, _ *key) (any, *problem) {
 	return data, nil
 }
 
+// The length of a token.
+const (
+	minToken = 16 // shorter ones can be guessed
+	maxToken = 256
+)
+
+// parseToken reads a token, which is sent as it is in a field of a request. No message shows it.
+func parseToken(text string, _ *key) (any, *problem) {
+	const hint = "make one with: openssl rand -hex 32"
+	switch {
+	case text == "":
+		return nil, &problem{text: "is empty", hint: hint}
+	case strings.ContainsFunc(text, func(r rune) bool { return r < '!' || r > '~' }):
+		return nil, &problem{text: "has a character that is not visible ASCII", hint: hint}
+	case len(text) < minToken:
+		return nil, &problem{text: fmt.Sprintf("has %d characters, under the minimum %d", len(text), minToken), hint: hint}
+	case len(text) > maxToken:
+		return nil, &problem{text: fmt.Sprintf("has %d characters, over the maximum %d", len(text), maxToken), hint: hint}
+	}
+	return text, nil
+}
+
 // maxCookieName is the longest name of a cookie, in bytes.
 const maxCookieName = 255
 

@@ -43,6 +43,25 @@ type Process struct {
 type Admin struct {
 	Socket string // path of the unix socket; empty: none
 	Listen string // host:port of the TCP listener; empty: none
+	// Credentials are who may use the TCP listener; none: it serves reads only.
+	Credentials []Credential
+	Insecure    bool // writes over TCP need no credential; Listen is a loopback address
+}
+
+// Role is what a credential allows.
+type Role string
+
+// The roles.
+const (
+	RoleAdmin Role = "admin" // everything
+	RoleRead  Role = "read"  // reads only
+)
+
+// Credential is somebody who may use the API over TCP.
+type Credential struct {
+	Name  string // unique
+	Token string // secret, 16…256 visible ASCII characters, unique
+	Role  Role
 }
 
 // Log configures the process log and the access log.

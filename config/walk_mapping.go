@@ -208,6 +208,8 @@ func exampleOf(k *key) string {
 		return "the name of a pool"
 	case k.kind == kindInt:
 		return k.min
+	case k.kind == kindText:
+		return "a text"
 	case k.kind == kindList:
 		return "[" + exampleOf(k.item) + "]"
 	case k.kind == kindObject:
