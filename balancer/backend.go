@@ -50,11 +50,12 @@ type status struct {
 	ejection *Ejection // nil: it is not ejected
 }
 
-// Backend is one server of a pool, the same object from snapshot to snapshot. A changed address
-// makes a new Backend. All its methods may be called concurrently.
+// Backend is one server of a pool, the same object from snapshot to snapshot. A changed address or
+// host makes a new Backend. All its methods may be called concurrently.
 type Backend struct {
 	name    string
 	address netip.AddrPort
+	host    string // of which address is one; empty: of none
 	id      uint64 // hash of the name, for keys that must not depend on the position in the file
 	peer    Peer
 	status  atomic.Pointer[status]
@@ -122,6 +123,9 @@ func (b *Backend) Name() string { return b.name }
 
 // Address is where it listens.
 func (b *Backend) Address() netip.AddrPort { return b.address }
+
+// Host is the name of which Address is one of the addresses; empty: the address itself was configured.
+func (b *Backend) Host() string { return b.host }
 
 // Peer is what Options.Attach returned for it, or nil.
 func (b *Backend) Peer() Peer { return b.peer }

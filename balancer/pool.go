@@ -41,6 +41,8 @@ type Pool struct {
 	mu       sync.Mutex // guards what follows
 	config   *config.Pool
 	seats    []*seat // in the order of the configuration
+	wishes   wishes
+	founding bool // the first answers about names are not all there since the pool was made
 	rampNext time.Time
 	ledger   ledger
 	tables   tableCache
@@ -109,21 +111,18 @@ func (p *Pool) reconcile(c *config.Pool, now time.Time) (change Change) {
 	for _, s := range before {
 		old[s.file.Name] = s
 	}
-	founding := p.config == nil
-	p.config = c
+	founding := p.config == nil || p.founding && p.config.Resolving > 0
+	p.config, p.founding = c, founding
 	p.seats = make([]*seat, 0, len(c.Backends))
 	for _, want := range c.Backends {
 		s, known := old[want.Name]
-		if known && s.file.Address == want.Address {
+		if known && s.file.Address == want.Address && s.file.Host == want.Host {
 			delete(old, want.Name)
 			if s.rewrite(want) {
 				change.Changed = append(change.Changed, s.backend)
 			}
 		} else {
 			s = p.admit(want, founding, now)
-			if known {
-				s.override = old[want.Name].override
-			}
 			change.Added = append(change.Added, s.backend)
 		}
 		p.seats = append(p.seats, s)
@@ -139,7 +138,9 @@ func (p *Pool) reconcile(c *config.Pool, now time.Time) (change Change) {
 		p.ledger.forget(s.backend)
 	}
 	p.forgetRemoved(now)
+	p.wishes.retain(c)
 	for _, s := range p.seats {
+		s.override = p.wishes.of(&s.file)
 		if c.Health == nil && s.backend.Health() != Up {
 			s.backend.update(func(st *status) { st.health, st.since = Up, now })
 		}
@@ -151,7 +152,7 @@ func (p *Pool) reconcile(c *config.Pool, now time.Time) (change Change) {
 
 // admit makes the seat of a backend that was not there before.
 func (p *Pool) admit(want *config.Backend, founding bool, now time.Time) *seat {
-	b := &Backend{name: want.Name, address: want.Address, id: xxhash.Sum64String(want.Name), queue: &p.queue}
+	b := &Backend{name: want.Name, address: want.Address, host: want.Host, id: xxhash.Sum64String(want.Name), queue: &p.queue}
 	b.limit.Store(int64(want.MaxConnections))
 	b.status.Store(&status{health: initialHealth(p.config), since: now, state: want.State})
 	if p.options.Attach != nil {
@@ -196,18 +197,22 @@ func (p *Pool) Report(b *Backend, up bool, now time.Time) bool {
 }
 
 // SetAdmin replaces the override of the named backend; the zero Override clears it. It holds over
-// Apply for as long as the backend stays in the pool, also at another address.
+// Apply for as long as the backend stays in the pool, also at another address. A backend whose Host was
+// resolved can be named as a whole, which is all its addresses at any time, or as one of them, be it
+// there at present or not; what is wanted of one goes before what is wanted of all.
 func (p *Pool) SetAdmin(backend string, o Override, now time.Time) error {
 	if err := o.validate(); err != nil {
 		return fmt.Errorf("backend %s: %w", backend, err)
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	i := slices.IndexFunc(p.seats, func(s *seat) bool { return s.file.Name == backend })
-	if i < 0 {
+	if !hasBackend(p.config, backend) {
 		return fmt.Errorf("pool %s has no backend %q", p.name, backend)
 	}
-	p.seats[i].override = o.clone()
+	p.wishes.set(backend, o.clone())
+	for _, s := range p.seats {
+		s.override = p.wishes.of(&s.file)
+	}
 	p.settle(now)
 	p.publish()
 	return nil

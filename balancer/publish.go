@@ -11,7 +11,7 @@ import (
 func (p *Pool) publish() {
 	old := p.snapshot.Load()
 	members := p.members()
-	tier, refusal := elect(members, p.config.MinHealthy)
+	tier, refusal := elect(members, p.config.MinHealthy, p.config.Resolving)
 	bounded := false
 	for i := range members {
 		if m := &members[i]; m.Eligible {

@@ -28,10 +28,11 @@ func (t Tier) String() string {
 //
 // minHealthy counts what could serve without failing open: the tier's members and, while primaries
 // serve, the backups in reserve. Backends without a verdict count as healthy here, or a pool would
-// fail open at every start.
-func elect(members []Member, minHealthy int) (Tier, error) {
+// fail open at every start. So do names that are being resolved for the first time, of which there are
+// resolving.
+func elect(members []Member, minHealthy, resolving int) (Tier, error) {
 	groups := [TierNone]int{}
-	var checking, candidates, idle int
+	checking, candidates, idle := resolving, resolving, 0
 	for _, m := range members {
 		if m.State != config.Maintenance {
 			candidates++

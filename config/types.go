@@ -219,8 +219,10 @@ type Pool struct {
 	Persistence *Persistence
 	// ResolveInterval is the time from one look-up of a backend's name to the next.
 	ResolveInterval time.Duration
-	// Resolving counts the names that have not had a first answer. A configuration that was loaded has 0;
-	// package resolve fills it in.
+	// Named and Resolving are of a configuration whose names have been resolved; package resolve fills
+	// them in. Named is the backends with a Host as they were loaded, whose addresses are in Backends
+	// instead, and Resolving counts those of them that have not had a first answer.
+	Named     []*Backend
 	Resolving int
 	Backends  []*Backend // in the order of the file; names are unique
 }
