@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"sync"
+	"sync/atomic"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -22,8 +23,9 @@ type Listener struct {
 	raw  syscall.RawConn
 	addr netip.AddrPort
 
-	close sync.Once
-	err   error
+	paused atomic.Bool
+	close  sync.Once
+	err    error
 }
 
 // Listen binds address, host:port; an empty host is every address of the machine, IPv4 and IPv6.
@@ -142,24 +144,32 @@ func bind(addr netip.AddrPort, shared bool) (int, error) {
 }
 
 func setListenOptions(fd int, addr netip.AddrPort, shared bool) error {
-	options := []struct{ level, name, value int }{
-		{unix.SOL_SOCKET, unix.SO_REUSEADDR, 1},
-		{unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1},
-		{unix.IPPROTO_TCP, unix.TCP_NODELAY, 1},
-		{unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, 15},
-		{unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, 15},
-		{unix.IPPROTO_TCP, unix.TCP_KEEPCNT, 9},
-	}
+	options := []socketOption{{unix.SOL_SOCKET, unix.SO_REUSEADDR, 1}}
 	if shared {
-		options = append(options, struct{ level, name, value int }{unix.SOL_SOCKET, unix.SO_REUSEPORT, 1})
+		options = append(options, socketOption{unix.SOL_SOCKET, unix.SO_REUSEPORT, 1})
 	}
 	if addr.Addr().Is6() {
 		only := 1
 		if addr.Addr().IsUnspecified() {
 			only = 0
 		}
-		options = append(options, struct{ level, name, value int }{unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, only})
+		options = append(options, socketOption{unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, only})
 	}
+	return setOptions(fd, append(options, accepted...))
+}
+
+type socketOption struct{ level, name, value int }
+
+// accepted are the options that accepted sockets inherit.
+var accepted = []socketOption{
+	{unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1},
+	{unix.IPPROTO_TCP, unix.TCP_NODELAY, 1},
+	{unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, 15},
+	{unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, 15},
+	{unix.IPPROTO_TCP, unix.TCP_KEEPCNT, 9},
+}
+
+func setOptions(fd int, options []socketOption) error {
 	for _, o := range options {
 		if err := unix.SetsockoptInt(fd, o.level, o.name, o.value); err != nil {
 			return os.NewSyscallError("setsockopt", err)
@@ -171,7 +181,7 @@ func setListenOptions(fd int, addr netip.AddrPort, shared bool) error {
 // Addr is the bound address, with the port that the kernel chose for port 0.
 func (l *Listener) Addr() netip.AddrPort { return l.addr }
 
-// Accept waits for the next connection. ErrClosed after Close; a temporary lack of descriptors or
+// Accept waits for the next connection. ErrClosed after Close, ErrPaused after Pause; a temporary lack of descriptors or
 // memory is reported as it is, and the caller paces itself.
 func (l *Listener) Accept() (*Conn, error) {
 	var (
@@ -184,6 +194,9 @@ func (l *Listener) Accept() (*Conn, error) {
 		return errno != syscall.EAGAIN
 	})
 	if err != nil {
+		if l.paused.Load() && errors.Is(err, os.ErrDeadlineExceeded) {
+			return nil, ErrPaused
+		}
 		return nil, ErrClosed
 	}
 	if errno != 0 {

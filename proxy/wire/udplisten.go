@@ -26,6 +26,7 @@ type UDPListener struct {
 	family   uint16
 	wildcard bool // it is told which address a datagram was sent to
 	ending   atomic.Bool
+	paused   atomic.Bool
 
 	close sync.Once
 	err   error
@@ -170,12 +171,12 @@ func joinSegments(fd int) { _ = unix.SetsockoptInt(fd, unix.IPPROTO_UDP, unix.UD
 func (l *UDPListener) Addr() netip.AddrPort { return l.addr }
 
 // Receive waits for datagrams and calls serve with how many are in b, again and again, until the
-// listener is closed: then it returns ErrClosed. A lack of memory is reported as it is, and the caller
+// listener is closed: then it returns ErrClosed, or paused: ErrPaused. A lack of memory is reported as it is, and the caller
 // paces itself. serve must not close the listener; it may send on it.
 func (l *UDPListener) Receive(b *UDPBatch, serve func(n int)) error {
 	var failure syscall.Errno
 	err := l.raw.Read(func(fd uintptr) bool {
-		for !l.ending.Load() {
+		for !l.ending.Load() && !l.paused.Load() {
 			n, e := b.receive(fd, 0, b.Slots())
 			if e == unix.EAGAIN {
 				return false
@@ -191,6 +192,9 @@ func (l *UDPListener) Receive(b *UDPBatch, serve func(n int)) error {
 		}
 		return true
 	})
+	if l.paused.Load() && !l.ending.Load() && failure == 0 {
+		return ErrPaused
+	}
 	if err != nil || failure == 0 {
 		return ErrClosed
 	}
