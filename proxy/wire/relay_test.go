@@ -170,6 +170,50 @@ func TestRelayResetOfABlockedSide(t *testing.T) {
 	}
 }
 
+// TestRelayHalfClosedAndSlow: a side that is sent nothing more, and has sent all that it had, is over for
+// the kernel as soon as that has come. It is not for the relay, which still has to pass it on.
+func TestRelayHalfClosedAndSlow(t *testing.T) {
+	for side := range Side(2) {
+		r := relaying(t, RelayOptions{Idle: time.Hour, HalfClose: time.Hour})
+		slow, fast := r.client, r.backend
+		if side == Backend {
+			slow, fast = fast, slow
+		}
+		must(t, slow.SetReadBuffer(4<<10))
+		must(t, setSendBuffer(r.conns[side], 4<<10))
+		must(t, slow.CloseWrite())
+		wantEOF(t, fast)
+		sent := bytes.Repeat([]byte("0123456789abcdef"), 3<<10)
+		_, err := fast.Write(sent)
+		must(t, err)
+		must(t, fast.CloseWrite())
+		lbtest.Eventually(t, patience, func() bool { return hungUp(r.conns[side.other()]) })
+		for range 3 { // as the ticker does
+			if e, over := r.look(); over {
+				t.Errorf("%v is slow: ended by %+v", side, e)
+			}
+		}
+		must(t, slow.SetReadDeadline(time.Now().Add(patience)))
+		got, err := io.ReadAll(slow)
+		if err != nil || !bytes.Equal(got, sent) {
+			t.Errorf("%v is slow: %d of %d bytes came, %v", side, len(got), len(sent), err)
+		}
+		r.want(t, CauseEnd, side)
+	}
+}
+
+// setSendBuffer bounds what the kernel takes to be sent.
+func setSendBuffer(c *Conn, n int) error {
+	return unix.SetsockoptInt(int(c.fd), unix.SOL_SOCKET, unix.SO_SNDBUF, n)
+}
+
+// hungUp reports whether a connection has ended in both directions.
+func hungUp(c *Conn) bool {
+	p := []unix.PollFd{{Fd: int32(c.fd)}}
+	n, err := unix.Poll(p, 0)
+	return err == nil && n > 0 && p[0].Revents&unix.POLLHUP != 0
+}
+
 // fill sends until nothing more is taken for a while, and returns how many bytes were.
 func fill(t testing.TB, c *net.TCPConn) (sent int64) {
 	t.Helper()

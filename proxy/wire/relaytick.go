@@ -63,7 +63,7 @@ func (r *Relay) look() (e Ending, over bool) {
 // take what it has sent. mu must be held.
 func (r *Relay) lost() (Side, bool) {
 	for s, c := range r.conns {
-		if !r.ended[s] && c.hungUp() {
+		if !r.ended[s] && c.failed() {
 			return Side(s), true
 		}
 	}
@@ -90,13 +90,14 @@ func tickOf(bound time.Duration) time.Duration {
 	return max(bound/idleTicks, time.Millisecond)
 }
 
-// hungUp reports whether the connection is over in both directions: reset, or failed.
-func (c *Conn) hungUp() bool {
-	over := false
+// failed reports whether the connection was reset, or is lost. That both directions have ended says
+// nothing: what the peer has sent may still be here, to be received.
+func (c *Conn) failed() bool {
+	failed := false
 	_ = c.poll.control(func(fd uintptr) {
-		p := []unix.PollFd{{Fd: int32(fd)}} // an error and a hang-up are always reported
+		p := []unix.PollFd{{Fd: int32(fd)}} // an error is always reported
 		n, err := unix.Poll(p, 0)
-		over = err == nil && n > 0
+		failed = err == nil && n > 0 && p[0].Revents&unix.POLLERR != 0
 	})
-	return over
+	return failed
 }
