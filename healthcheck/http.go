@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"io"
+	"net"
 	"net/netip"
 	"strconv"
 	"sync"
@@ -34,20 +35,27 @@ type httpProber struct {
 	sent    string // for people: GET http://10.0.0.12:8080/healthz
 }
 
-func newHTTPProber(r recipe, addr netip.AddrPort) *httpProber {
+func newHTTPProber(r recipe, addr netip.AddrPort, host string) *httpProber {
 	p := &httpProber{recipe: r, addr: addr, tls: r.tls}
 	scheme := "http"
 	if p.tls != nil {
 		scheme = "https"
 		if p.tls.ServerName == "" {
 			p.tls = p.tls.Clone()
-			p.tls.ServerName = addr.Addr().WithZone("").String()
+			p.tls.ServerName = serverName(addr, host)
 		}
 	}
-	p.request = requestBytes(r.check, addr)
+	authority := addr.String()
+	if host != "" {
+		authority = net.JoinHostPort(host, strconv.Itoa(int(addr.Port())))
+	}
+	p.request = requestBytes(r.check, authority)
 	p.sent = fmt.Sprintf("%s %s://%s%s", r.check.Method, scheme, addr, r.check.Path)
-	if r.check.Host != "" {
+	switch {
+	case r.check.Host != "":
 		p.sent += " (host " + r.check.Host + ")"
+	case host != "":
+		p.sent += " (host " + authority + ")"
 	}
 	return p
 }

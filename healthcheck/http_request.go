@@ -3,7 +3,6 @@ package healthcheck
 import (
 	"bytes"
 	"fmt"
-	"net/netip"
 	"strings"
 
 	"github.com/valyala/fasthttp"
@@ -15,14 +14,14 @@ const userAgent = "weir/health"
 
 // requestBytes is the request head: the configured fields as they are written, and of our own only
 // Host, User-Agent, Accept-Encoding (a compressed body would match no expression) and Connection.
-// A configured field replaces ours.
-func requestBytes(c *config.HealthCheck, addr netip.AddrPort) []byte {
+// A configured field replaces ours; authority is our Host.
+func requestBytes(c *config.HealthCheck, authority string) []byte {
 	var req fasthttp.Request
 	h := &req.Header
 	h.DisableNormalizing()
 	h.SetMethod(c.Method)
 	h.SetRequestURI(c.Path)
-	h.SetHost(addr.String())
+	h.SetHost(authority)
 	h.SetUserAgent(userAgent)
 	encoding := "identity"
 	for _, f := range c.Headers {

@@ -18,7 +18,7 @@ func once(t *testing.T, c *config.HealthCheck, addr netip.AddrPort) Probe {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), c.Timeout)
 	defer cancel()
-	return compile(c).prober(addr).probe(ctx, opener{dial: dialTCP, dialUDP: dialUDP})
+	return compile(c).prober(addr, "").probe(ctx, opener{dial: dialTCP, dialUDP: dialUDP})
 }
 
 // want compares a probe with what was expected; in reason ADDR stands for the address, and ⋯ at its
@@ -137,7 +137,7 @@ func TestHTTPRequestBytes(t *testing.T) {
 		c.Method = "POST"
 		c.Headers = []config.Header{{Name: "x-api-KEY", Value: "k"}, {Name: "X-b", Value: "1"}}
 	})
-	got := string(requestBytes(c, address(1)))
+	got := string(requestBytes(c, address(1).String()))
 	want := "POST /healthz HTTP/1.1\r\nUser-Agent: weir/health\r\nHost: 10.0.0.1:8080\r\nContent-Length: 0\r\n" +
 		"x-api-KEY: k\r\nX-b: 1\r\nAccept-Encoding: identity\r\nConnection: close\r\n\r\n"
 	if got != want {

@@ -104,7 +104,7 @@ func TestUDPProbeIsCancelled(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	got := make(chan Probe)
 	go func() {
-		got <- compile(udpCheck("x", "", 10*time.Second)).prober(addr).probe(ctx, opener{dial: dialTCP, dialUDP: dialUDP})
+		got <- compile(udpCheck("x", "", 10*time.Second)).prober(addr, "").probe(ctx, opener{dial: dialTCP, dialUDP: dialUDP})
 	}()
 	cancel()
 	if p := <-got; p.OK {

@@ -73,7 +73,7 @@ func New(o Options) *Monitor {
 // Apply makes targets the whole set that is probed; their keys must be distinct, of equal ones the
 // last counts. A target that is as before is left alone, except that its TLS files are read again
 // (if that does not succeed it keeps what it had). One whose check or probe address changed keeps
-// its state and history and starts a new schedule. One whose Backend changed starts anew. Apply
+// its state and history and starts a new schedule. One whose Backend or Host changed starts anew. Apply
 // waits for no probe: one under way on a schedule that has ended is cancelled and does not count.
 // A check that Validate refuses fails each probe with that reason. After Close it does nothing.
 func (m *Monitor) Apply(targets []Target) {
@@ -110,7 +110,7 @@ func (m *Monitor) applyOne(old *schedule, t Target, recipes recipeBook, now time
 	if old != nil {
 		old.stop()
 		s.after = old.done
-		if old.target.Backend == t.Backend {
+		if old.target.Backend == t.Backend && old.target.Host == t.Host {
 			s.record = old.record
 			s.record.retarget(t)
 		}
@@ -124,7 +124,7 @@ func (m *Monitor) applyOne(old *schedule, t Target, recipes recipeBook, now time
 
 // sameTarget reports whether a schedule for a does for b too.
 func sameTarget(a, b Target) bool {
-	return a.Backend == b.Backend && a.Addr == b.Addr &&
+	return a.Backend == b.Backend && a.Host == b.Host && a.Addr == b.Addr &&
 		(a.Check == b.Check || reflect.DeepEqual(a.Check, b.Check))
 }
 

@@ -30,6 +30,7 @@ var (
 type brokenProber struct {
 	check *config.HealthCheck
 	addr  netip.AddrPort
+	host  string
 	err   error // why
 }
 
@@ -40,7 +41,7 @@ func (p *brokenProber) probe(ctx context.Context, o opener) Probe {
 	if localCause(err) != "" {
 		r := compile(p.check)
 		if r.err == nil {
-			return r.prober(p.addr).probe(ctx, o)
+			return r.prober(p.addr, p.host).probe(ctx, o)
 		}
 		err = r.err
 	}
@@ -124,20 +125,28 @@ func proxyHeader(v config.ProxyVersion) []byte {
 	return nil
 }
 
-// prober returns what probes addr by this recipe.
-func (r recipe) prober(addr netip.AddrPort) prober {
+// prober returns what probes addr by this recipe. host is the name that addr stands for; empty: none.
+func (r recipe) prober(addr netip.AddrPort, host string) prober {
 	addr = netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port())
 	switch {
 	case r.err != nil:
-		return &brokenProber{r.check, addr, r.err}
+		return &brokenProber{r.check, addr, host, r.err}
 	case r.check.Protocol == config.TCP:
 		return newTCPProber(r, addr)
 	case r.check.Protocol == config.TLS:
-		return newTLSProber(r, addr)
+		return newTLSProber(r, addr, host)
 	case r.check.Protocol == config.UDP:
 		return newUDPProber(r, addr)
 	}
-	return newHTTPProber(r, addr)
+	return newHTTPProber(r, addr, host)
+}
+
+// serverName is what the certificate of addr is verified for, if the check does not say.
+func serverName(addr netip.AddrPort, host string) string {
+	if host != "" {
+		return host
+	}
+	return addr.Addr().WithZone("").String()
 }
 
 // tlsConfig builds the client side of TLS. ServerName is left to the target if t has none.

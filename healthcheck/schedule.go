@@ -49,7 +49,7 @@ func newSchedule(m *Monitor, t Target, r recipe) *schedule {
 		shortages: newInbox(max(t.Check.Interval, connectFailedEvery)),
 	}
 	s.ctx, s.stop = context.WithCancel(m.ctx)
-	p := r.prober(t.Addr)
+	p := r.prober(t.Addr, t.host())
 	s.prober.Store(&p)
 	return s
 }
@@ -58,7 +58,7 @@ func newSchedule(m *Monitor, t Target, r recipe) *schedule {
 // the one in use.
 func (s *schedule) refresh(r recipe) {
 	if r.err == nil && r.readsFiles {
-		p := r.prober(s.target.Addr)
+		p := r.prober(s.target.Addr, s.target.host())
 		s.prober.Store(&p)
 	}
 }

@@ -295,7 +295,7 @@ func TestShortageWithinAnExchange(t *testing.T) {
 				v.set(address(1), hang)
 				ctx, cancel := context.WithTimeout(t.Context(), tt.check.Timeout)
 				defer cancel()
-				p := compile(tt.check).prober(address(1)).probe(ctx, opener{dial: func(ctx context.Context, a netip.AddrPort) (net.Conn, error) {
+				p := compile(tt.check).prober(address(1), "").probe(ctx, opener{dial: func(ctx context.Context, a netip.AddrPort) (net.Conn, error) {
 					c, err := v.dial(ctx, a)
 					return &failing{c, tt.read, tt.write}, err
 				}})
@@ -391,13 +391,13 @@ func TestCheckThatCouldNotBeReadIsReadAgain(t *testing.T) {
 		check := httpCheck()
 		r := compile(check)
 		r.err = fmt.Errorf("tls.ca: %w", &os.PathError{Op: "open", Path: "ca.pem", Err: syscall.EMFILE})
-		p := r.prober(address(1)).probe(t.Context(), opener{dial: v.dial})
+		p := r.prober(address(1), "").probe(t.Context(), opener{dial: v.dial})
 		if !p.OK {
 			t.Errorf("got %+v, want a probe by the check that compiles", p)
 		}
 		// It still does not.
 		check.Protocol, check.TLS.CA = config.HTTPS, "/does/not/exist"
-		p = r.prober(address(1)).probe(t.Context(), opener{dial: v.dial})
+		p = r.prober(address(1), "").probe(t.Context(), opener{dial: v.dial})
 		if p.OK || p.Local != "" || !strings.HasPrefix(p.Reason, "cannot probe 10.0.0.1:8080: tls.ca: open /does/not/exist") {
 			t.Errorf("got %+v, want the error of the second attempt", p)
 		}

@@ -17,11 +17,11 @@ type tlsProber struct {
 	sent string // for people: TLS handshake with 10.0.0.12:5433
 }
 
-func newTLSProber(r recipe, addr netip.AddrPort) *tlsProber {
+func newTLSProber(r recipe, addr netip.AddrPort, host string) *tlsProber {
 	c := r.tls.Clone()
 	c.NextProtos = nil
 	if c.ServerName == "" {
-		c.ServerName = addr.Addr().WithZone("").String()
+		c.ServerName = serverName(addr, host)
 	}
 	return &tlsProber{recipe: r, addr: addr, tls: c, sent: "TLS handshake with " + addr.String()}
 }

@@ -3,6 +3,7 @@ package healthcheck
 import (
 	"fmt"
 	"net/netip"
+	"strings"
 	"time"
 
 	"weir/config"
@@ -26,9 +27,19 @@ type Target struct {
 	Addr netip.AddrPort // where probes go
 	// Check says how. It and all that it refers to must not change any more.
 	Check *config.HealthCheck
-	// Backend is the address that serves traffic. It is the identity of the target: one with a
-	// different address starts anew, without state or history.
+	// Backend is the address that serves traffic, and Host the name of which it is one of the addresses,
+	// if it is. They are the identity of the target: one that differs in them starts anew, without state
+	// or history. Probes ask for Host, unless the check says another name or they go to another IP.
 	Backend netip.AddrPort
+	Host    string
+}
+
+// host is the name that probes ask for, empty if it is the address.
+func (t Target) host() string {
+	if t.Addr.Addr().Unmap() != t.Backend.Addr().Unmap() {
+		return ""
+	}
+	return strings.TrimSuffix(t.Host, ".")
 }
 
 // State is the verdict on a target.

@@ -35,7 +35,7 @@ func targets(c *config.Config, without map[string]bool) []healthcheck.Target {
 		}
 		for _, b := range p.Backends {
 			list = append(list, healthcheck.Target{
-				Key: healthcheck.Key{Pool: name, Backend: b.Name}, Addr: b.ProbeAddress, Check: p.Health, Backend: b.Address,
+				Key: healthcheck.Key{Pool: name, Backend: b.Name}, Addr: b.ProbeAddress, Check: p.Health, Backend: b.Address, Host: b.Host,
 			})
 		}
 	}

@@ -8,14 +8,16 @@ import (
 
 func TestToBackend(t *testing.T) {
 	a, b := netip.MustParseAddrPort("192.0.2.1:443"), netip.MustParseAddrPort("192.0.2.1:8443")
-	tests := []struct{ name, given, want string }{
-		{"named", "backend.internal", "backend.internal"},
-		{"by its address", "", "192.0.2.1"},
+	tests := []struct{ name, given, host, want string }{
+		{"named", "backend.internal", "app.example", "backend.internal"},
+		{"by its host", "", "app.example", "app.example"},
+		{"by its host, absolute", "", "app.example.", "app.example"},
+		{"by its address", "", "", "192.0.2.1"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			c := &tls.Config{ServerName: tt.given, MinVersion: tls.VersionTLS12, ClientSessionCache: tls.NewLRUClientSessionCache(4)}
-			toA, toB, again := ToBackend(c, a), ToBackend(c, b), ToBackend(c, a)
+			toA, toB, again := ToBackend(c, a, tt.host), ToBackend(c, b, tt.host), ToBackend(c, a, tt.host)
 			if toA.ServerName != tt.want || toA.MinVersion != c.MinVersion || c.ServerName != tt.given {
 				t.Errorf("got the name %q, and the original has %q", toA.ServerName, c.ServerName)
 			}
@@ -37,7 +39,7 @@ func TestToBackend(t *testing.T) {
 			}
 		})
 	}
-	if got := ToBackend(&tls.Config{}, a); got.ClientSessionCache != nil {
+	if got := ToBackend(&tls.Config{}, a, ""); got.ClientSessionCache != nil {
 		t.Error("a cache came from nowhere")
 	}
 }

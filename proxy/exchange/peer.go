@@ -145,7 +145,7 @@ func (p *peer) tlsConfig(c *tls.Config) *tls.Config {
 	if t := p.tls.Load(); t != nil && t.of == c {
 		return t.config
 	}
-	t := &peerTLS{c, certs.ToBackend(c, p.backend.Address())}
+	t := &peerTLS{c, certs.ToBackend(c, p.backend.Address(), p.backend.Host())}
 	p.tls.Store(t)
 	return t.config
 }

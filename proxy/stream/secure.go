@@ -45,7 +45,8 @@ func (s *session) accept(hello *sniff.Hello) (*cause, error) {
 // secure does the handshake with the backend that c is connected to, within the time-out of the pool. It
 // asks for the protocol that was agreed on with the client, if there is one.
 func (s *session) secure(c *wire.Conn) error {
-	config := certs.ToBackend(s.settings.tls, s.lease.Backend().Address())
+	b := s.lease.Backend()
+	config := certs.ToBackend(s.settings.tls, b.Address(), b.Host())
 	if s.alpn != "" {
 		config.NextProtos = []string{s.alpn}
 	}
