@@ -82,7 +82,12 @@ func (l *leastConnections) guest(avoid *Tried) int {
 	if l.turns == nil {
 		return -1
 	}
-	i := int(l.turns.cycle[l.turns.turn()])
+	return l.guestAt(l.turns.turn(), avoid)
+}
+
+// guestAt is the one that a slot of the turns lets take part.
+func (l *leastConnections) guestAt(slot int, avoid *Tried) int {
+	i := int(l.turns.cycle[slot])
 	if l.warm[i] || avoid.Has(l.backends[i]) {
 		return -1
 	}

@@ -71,8 +71,13 @@ func (m *maglev) fill(size uint64) {
 
 // lookup is the number of the name that has the key.
 func (m *maglev) lookup(hash uint64) int {
+	return int(m.entries[m.entry(hash)])
+}
+
+// entry is the number of the entry that has the key.
+func (m *maglev) entry(hash uint64) int {
 	entry, _ := bits.Mul64(hash, uint64(len(m.entries)))
-	return int(m.entries[entry])
+	return int(entry)
 }
 
 // tableSize is the first prime that gives n names a hundred entries each, or minTable.

@@ -9,8 +9,21 @@ import (
 // publish builds the snapshot of the present seats and makes it the one that Acquire sees, unless it
 // would be like the one before. The pool's mutex must be held.
 func (p *Pool) publish() {
-	old := p.snapshot.Load()
-	members := p.members()
+	old, s := p.snapshot.Load(), p.build(p.members())
+	s.generation = old.generation + 1
+	if old.generation > 0 && s.like(old) {
+		return
+	}
+	p.equip(s)
+	p.snapshot.Store(s)
+	close(old.replaced)
+	if p.queue.waiting.Load() != 0 {
+		p.queue.wakeAll()
+	}
+}
+
+// build makes the snapshot of members, without its picker.
+func (p *Pool) build(members []Member) *Snapshot {
 	tier, refusal := elect(members, p.config.MinHealthy, p.config.Resolving)
 	bounded := false
 	for i := range members {
@@ -20,28 +33,24 @@ func (p *Pool) publish() {
 		}
 	}
 	s := &Snapshot{
-		generation: old.generation + 1,
-		algorithm:  p.config.Algorithm,
-		tier:       tier,
-		members:    members,
-		refusal:    refusal,
-		bounded:    bounded,
-		faults:     p.config.Outlier.ConsecutiveErrors,
-		weighted:   p.config.Hash.Weighted,
-		seed:       p.config.Hash.Seed,
-		replaced:   make(chan struct{}),
+		algorithm: p.config.Algorithm,
+		tier:      tier,
+		members:   members,
+		refusal:   refusal,
+		bounded:   bounded,
+		faults:    p.config.Outlier.ConsecutiveErrors,
+		weighted:  p.config.Hash.Weighted,
+		seed:      p.config.Hash.Seed,
+		replaced:  make(chan struct{}),
 	}
 	s.tuple, s.keyed = tupleOf(p.config.Algorithm)
-	if old.generation > 0 && s.like(old) {
-		return
-	}
-	if tier != TierNone {
+	return s
+}
+
+// equip gives s its picker, if anybody serves.
+func (p *Pool) equip(s *Snapshot) {
+	if s.tier != TierNone {
 		s.picker, s.shareError = p.pickerFor(s)
-	}
-	p.snapshot.Store(s)
-	close(old.replaced)
-	if p.queue.waiting.Load() != 0 {
-		p.queue.wakeAll()
 	}
 }
 

@@ -69,10 +69,12 @@ func (r *rotation) choose(avoid *Tried) *Backend {
 }
 
 // free is the backend whose turn it is, or is next, of those that are neither in avoid nor full; nil
-// if there is none. It looks through so much of the cycle as every backend should have a turn in,
-// and then at the backends themselves.
-func (r *rotation) free(avoid *Tried) *Backend {
-	slot := r.turn()
+// if there is none.
+func (r *rotation) free(avoid *Tried) *Backend { return r.freeFrom(r.turn(), avoid) }
+
+// freeFrom looks through so much of the cycle, from slot on, as every backend should have a turn in, and
+// then at the backends themselves.
+func (r *rotation) freeFrom(slot int, avoid *Tried) *Backend {
 	for range min(len(r.cycle), 2*len(r.backends)) {
 		if b := r.backends[r.cycle[slot]]; !b.blocked(avoid) {
 			return b
