@@ -118,6 +118,10 @@ func (s *sink) process(r *Registry) {
 	s.send(buildInfo, 1, o.Version, o.Commit, runtime.Version())
 	s.sendCount(panicsTotal, r.panics.Load())
 	s.sendCount(accessLogLost, r.accessLost.Load())
+	s.sendCount(journalLost, r.journalLost.Load())
+	for i := range r.adminRefused {
+		s.sendCount(adminRefused, r.adminRefused[i].Load(), adminRefusalNames[i])
+	}
 	if o.Overdue != nil {
 		s.sendCount(healthOverdue, o.Overdue())
 	}

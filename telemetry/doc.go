@@ -32,9 +32,11 @@
 // is the table of all names. A scrape that runs during traffic may see one request in one counter
 // and not yet in another; each counter for itself never goes backwards.
 //
-// # Logs
+// # Logs and events
 //
-// AccessLog writes a JSON line per request: AccessLog.Write encodes it into a bounded buffer and a
+// Journal holds the last events (Event): what became of health, configuration, overrides, listeners. Add
+// never waits; Since tells readers what they have not seen; a file, bounded by one rotation, keeps events over a
+// restart. AccessLog writes a JSON line per request: AccessLog.Write encodes it into a bounded buffer and a
 // goroutine of the log's own does the output; lines that find the buffer full are dropped and
 // counted. NewLogger makes the process log.
 //

@@ -38,6 +38,8 @@ func populated(t *testing.T) *Registry {
 	r.Reload(false, testStart.Add(time.Hour), 8, "bad")
 	r.Panic()
 	r.AccessLogLost(3)
+	r.JournalLost(2)
+	r.AdminRefused(RefusedCredential)
 	l := r.Listener("web")
 	l.ConnectionOpened(0)
 	l.ConnectionOpened(1)
@@ -130,6 +132,9 @@ func TestScrapeValues(t *testing.T) {
 		`weir_config_reloads_total{result="failure"} 1`,
 		`weir_panics_total 1`,
 		`weir_access_log_lost_total 3`,
+		`weir_journal_lost_total 2`,
+		`weir_admin_refused_total{reason="credential"} 1`,
+		`weir_admin_refused_total{reason="origin"} 0`,
 		`weir_health_checks_overdue_total 4`,
 		`weir_listener_connections_total{listener="web"} 2`,
 		`weir_listener_connections_active{listener="web"} 1`,

@@ -41,6 +41,9 @@ type Registry struct {
 	accessLost atomic.Uint64
 	reloads    reloads
 
+	journalLost  atomic.Uint64
+	adminRefused [adminRefusalCount]atomic.Uint64
+
 	mu        sync.RWMutex // guards the maps below
 	listeners map[string]*Listener
 	http      map[httpKey]*HTTP
@@ -138,6 +141,15 @@ func (r *Registry) Panic() { r.panics.Add(1) }
 // AccessLogLost counts lines of the access log that were not written. It is what OpenAccessLog
 // takes.
 func (r *Registry) AccessLogLost(n uint64) { r.accessLost.Add(n) }
+
+// JournalLost counts events that did not get into the file of the journal. It is what JournalOptions
+// take.
+func (r *Registry) JournalLost(n uint64) { r.journalLost.Add(n) }
+
+// AdminRefused counts a request that the admin address refused.
+func (r *Registry) AdminRefused(reason AdminRefusal) {
+	r.adminRefused[min(reason, adminRefusalCount-1)].Add(1)
+}
 
 func (r *Registry) lookupBackend(pool, backend string) *Backend {
 	r.mu.RLock()

@@ -58,6 +58,8 @@ const (
 	configReloads
 	panicsTotal
 	accessLogLost
+	journalLost
+	adminRefused
 	healthOverdue
 	descriptors
 	listenerConnections
@@ -127,6 +129,10 @@ var series = [seriesCount]Series{
 		"Recovered panics: defects of weir that cost one connection each."},
 	accessLogLost: {"weir_access_log_lost_total", Counter, ProcessLevel, nil,
 		"Lines of the access log that were dropped because its output was too slow or failed."},
+	journalLost: {"weir_journal_lost_total", Counter, ProcessLevel, nil,
+		"Events that were not written to the journal's file because it was too slow or failed."},
+	adminRefused: {"weir_admin_refused_total", Counter, ProcessLevel, []string{"reason"},
+		"Requests that the admin address refused by reason: credential, role, read_only, host or origin."},
 	healthOverdue: {"weir_health_checks_overdue_total", Counter, ProcessLevel, nil,
 		"Health checks that started late because too many others were running."},
 	descriptors: {"weir_descriptors", Gauge, ProcessLevel, []string{"kind"},
