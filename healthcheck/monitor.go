@@ -42,6 +42,7 @@ type Monitor struct {
 	mu        sync.RWMutex // guards what follows
 	rand      *rand.Rand
 	schedules map[Key]*schedule
+	memories  map[Key]*Memory // of the process before, of targets that have not come yet
 	closed    bool
 }
 
@@ -114,6 +115,9 @@ func (m *Monitor) applyOne(old *schedule, t Target, recipes recipeBook, now time
 			s.record = old.record
 			s.record.retarget(t)
 		}
+	}
+	if s.record == nil && old == nil {
+		s.record = m.remembered(t)
 	}
 	if s.record == nil {
 		s.record = newRecord(t, now)
