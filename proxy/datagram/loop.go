@@ -33,7 +33,6 @@ type loop struct {
 	filled int // slots
 	outs   []*outlet
 	held   []*session
-	again  []*session
 	now    int64
 
 	mu    sync.Mutex
@@ -109,29 +108,36 @@ func (l *loop) remove(s *session) {
 	l.mu.Unlock()
 }
 
-// ready receives from the sessions that have something, and sends it to their clients.
-func (l *loop) ready(tokens []uint64) {
+// ready receives from the sessions that have something, and sends it to their clients. Each has its turn;
+// it reports whether there may be more for another one, before which those are asked for that have
+// something since.
+func (l *loop) ready(tokens []uint64) (more bool) {
 	l.now = wire.Now()
-	l.mu.Lock()
-	for _, token := range tokens {
-		if at := l.slots[uint32(token)]; at.session != nil && at.reuse == uint32(token>>32) {
-			at.session.hold()
-			l.held = append(l.held, at.session)
-		}
-	}
-	l.mu.Unlock()
-	for len(l.held) > 0 {
-		for _, s := range l.held {
-			if l.receive(s) {
-				l.again = append(l.again, s)
-				continue
+	if len(tokens) > 0 {
+		l.mu.Lock()
+		for _, token := range tokens {
+			at := l.slots[uint32(token)]
+			if s := at.session; s != nil && at.reuse == uint32(token>>32) && !s.turn {
+				s.turn = true
+				s.hold()
+				l.held = append(l.held, s)
 			}
-			s.release()
 		}
-		clear(l.held)
-		l.held, l.again = l.again, l.held[:0]
+		l.mu.Unlock()
 	}
+	again := l.held[:0]
+	for _, s := range l.held {
+		if l.receive(s) {
+			again = append(again, s)
+			continue
+		}
+		s.turn = false
+		s.release()
+	}
+	clear(l.held[len(again):])
+	l.held = again
 	l.flush()
+	return len(again) > 0
 }
 
 // receive takes what has come for s, and reports whether there may be more.
@@ -180,7 +186,9 @@ func (l *loop) take(s *session, n int) {
 	}
 	s.out.add(datagrams, bytes)
 	s.site.target.stats.Sent(s.shard, uint64(datagrams), uint64(bytes))
-	if last := s.used.Swap(l.now); l.now-last > touchPause {
+	s.used.Store(l.now)
+	if l.now-s.noted > touchPause {
+		s.noted = l.now
 		s.clients.table.touch(s, l.now)
 	}
 	if s.site.responses > 0 && s.owed.Add(-int64(datagrams)) <= 0 {
@@ -188,8 +196,8 @@ func (l *loop) take(s *session, n int) {
 	}
 }
 
-// touchPause is how old the place of a session in the order of use may be before a reply renews it;
-// datagrams of the client always do.
+// touchPause is how often, at most, replies renew the place of a session in the order of use; datagrams of
+// the client always do.
 const touchPause = int64(500 * time.Millisecond)
 
 // settle ends a session that has had all its replies, unless its client asks again at this moment.

@@ -168,7 +168,7 @@ func (k *Socket) dial(a *arrival, p *Pool, set *settings, lease balancer.Lease) 
 	}
 	s := &session{
 		clients: a.clients, site: a.site, pool: p, settings: set, peer: b, lease: lease, conn: conn, port: port,
-		shard: e.Telemetry.NextShard(), started: k.now, client: a.from.Client(), key: a.key, hash: a.hash,
+		shard: e.Telemetry.NextShard(), started: k.now, noted: k.now, client: a.from.Client(), key: a.key, hash: a.hash,
 	}
 	s.reply.Store(&way{k, k.listener.Peer(&a.from)})
 	s.used.Store(k.now)

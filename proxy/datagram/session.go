@@ -37,6 +37,10 @@ type session struct {
 
 	in, out direction
 
+	// Those of the loop's goroutine.
+	turn  bool  // it is one of those that have something
+	noted int64 // when a reply has last renewed the place in the order of use
+
 	mu     sync.Mutex // held while it moves in the table
 	client netip.AddrPort
 	hash   uint64

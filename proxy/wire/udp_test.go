@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"runtime"
+	"slices"
 	"sync"
 	"syscall"
 	"testing"
@@ -257,10 +258,11 @@ func TestUDPPoll(t *testing.T) {
 	tokens, done := make(chan uint64, 100), make(chan struct{})
 	go func() {
 		defer close(done)
-		p.Run(func(list []uint64) {
+		p.Run(func(list []uint64) bool {
 			for _, token := range list {
 				tokens <- token
 			}
+			return false
 		})
 	}()
 	var peers []*net.UDPConn
@@ -294,6 +296,61 @@ func TestUDPPoll(t *testing.T) {
 	<-done
 	if len(tokens) != 0 {
 		t.Errorf("%d tokens too many", len(tokens))
+	}
+}
+
+// TestUDPPollMore: who has more to do is called again, and told of what has come meanwhile.
+func TestUDPPollMore(t *testing.T) {
+	p, err := NewUDPPoll()
+	must(t, err)
+	first, second := udpPeer(t), udpPeer(t)
+	a, b := connectUDP(t, addrOf(first)), connectUDP(t, addrOf(second))
+	must(t, p.Add(a, 1))
+	must(t, p.Add(b, 2))
+	send := func(from *net.UDPConn, c UDPConn) {
+		sa, err := unix.Getsockname(int(c.fd))
+		if err == nil {
+			_, err = from.WriteToUDPAddrPort([]byte("x"), netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), fromSockaddr(sa).Port()))
+		}
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	var got [][]uint64
+	done, closed := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(closed)
+		calls := 0
+		p.Run(func(list []uint64) bool {
+			switch calls++; {
+			case calls <= 4:
+				got = append(got, slices.Clone(list))
+			case calls == 5:
+				close(done)
+			}
+			if calls == 2 {
+				send(second, b)
+			}
+			return calls != 4
+		})
+	}()
+	send(first, a)
+	for range 10 { // the fifth call is for this one, or for what is left of it
+		select {
+		case <-done:
+		case <-time.After(10 * time.Millisecond):
+			send(first, a)
+		}
+	}
+	select {
+	case <-done:
+	case <-time.After(patience):
+		t.Fatal("it waits for ever")
+	}
+	must(t, p.Close()) // while there is more to do
+	<-closed
+	if len(got) != 4 || !slices.Equal(got[0], []uint64{1}) || !slices.Contains(got[2], 2) {
+		t.Errorf("called with %v", got)
 	}
 }
 

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"os"
+	"sync/atomic"
 	"syscall"
 	"unsafe"
 
@@ -14,6 +15,8 @@ type UDPPoll struct {
 	file *os.File
 	raw  syscall.RawConn
 	fd   int
+
+	ending atomic.Bool
 }
 
 // NewUDPPoll makes an empty set.
@@ -41,30 +44,40 @@ func (p *UDPPoll) Add(c UDPConn, token uint64) error {
 }
 
 // Run calls ready with the tokens of the sockets that have something, until Close. The slice is used
-// again.
-func (p *UDPPoll) Run(ready func(tokens []uint64)) {
+// again. While ready reports that it has more to do, it is called again at once, without any token if
+// nothing has come: what is new need not wait for it.
+func (p *UDPPoll) Run(ready func(tokens []uint64) (more bool)) {
 	var events [256]unix.EpollEvent
 	var tokens [len(events)]uint64
+	more := false
 	_ = p.raw.Read(func(fd uintptr) bool {
 		for {
 			n, _, e := syscall.RawSyscall6(unix.SYS_EPOLL_PWAIT, fd, uintptr(unsafe.Pointer(&events[0])), uintptr(len(events)), 0, 0, 0)
-			if e == syscall.EINTR {
+			switch {
+			case e == syscall.EINTR:
 				continue
-			}
-			if e != 0 || n == 0 {
+			case e != 0:
+				return false
+			case n == 0 && !more:
 				return false
 			}
 			for i, ev := range events[:n] {
 				tokens[i] = uint64(uint32(ev.Fd)) | uint64(uint32(ev.Pad))<<32
 			}
-			ready(tokens[:n])
+			more = ready(tokens[:n])
 			// What has come meanwhile is an edge of the set itself, so it is not asked again.
-			if int(n) < len(events) {
+			if int(n) < len(events) && !more {
 				return false
+			}
+			if p.ending.Load() {
+				return true
 			}
 		}
 	})
 }
 
-// Close ends Run. No socket may be added any more.
-func (p *UDPPoll) Close() error { return p.file.Close() }
+// Close ends Run and waits for ready to return. No socket may be added any more.
+func (p *UDPPoll) Close() error {
+	p.ending.Store(true)
+	return p.file.Close()
+}
