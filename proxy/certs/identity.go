@@ -19,11 +19,11 @@ type Identity struct {
 	mu      sync.Mutex // serialises Refresh
 }
 
-// state is what handshakes use at a time. It is immutable, except for the keys that keeper makes.
+// state is what handshakes use at a time. It is immutable, except for the keys that its keeper makes.
 type state struct {
 	material *material
 	set      *Set
-	keeper   *tls.Config
+	keeper   *keeper
 	server   *tls.Config
 	digest   [sha256.Size]byte
 }
@@ -46,7 +46,7 @@ func New(o Options, previous *Identity) (i *Identity, warnings []string, err err
 	o.Certificates, o.TicketKeys, o.TicketFiles = slices.Clone(o.Certificates), slices.Clone(o.TicketKeys), slices.Clone(o.TicketFiles)
 	i = &Identity{options: o, policy: p, server: p.server()}
 	i.server.GetConfigForClient = i.configForClient
-	keeper := m.tickets.keeper()
+	keeper := m.tickets.keeper(time.Now())
 	if previous != nil {
 		if before := previous.current.Load(); len(m.tickets) == 0 && len(before.material.tickets) == 0 {
 			keeper = before.keeper
@@ -68,14 +68,14 @@ func (p *policy) server() *tls.Config {
 }
 
 // state makes the state of what was read.
-func (i *Identity) state(m *material, keeper *tls.Config, now time.Time) *state {
+func (i *Identity) state(m *material, k *keeper, now time.Time) *state {
 	pairs := m.pairs(now)
-	s := &state{material: m, set: newSet(m.certificates, pairs), keeper: keeper, server: i.policy.server(), digest: m.digest(pairs)}
+	s := &state{material: m, set: newSet(m.certificates, pairs), keeper: k, server: i.policy.server(), digest: m.digest(pairs)}
 	s.server.GetCertificate = s.certificate
 	if m.authorities != nil {
 		s.server.ClientCAs = m.authorities.pool
 	}
-	resumeBy(s.server, keeper)
+	resumeBy(s.server, k)
 	return s
 }
 
@@ -96,16 +96,18 @@ func (i *Identity) Set() *Set { return i.current.Load().set }
 
 // Refresh reads all files again and puts what is good to use; it reports whether clients can see a
 // difference. The error joins what could not be used; there, what was read before stays. A staple
-// that has ended is dropped, so an owner with a staple calls Refresh well within its validity.
+// that has ended is dropped, so an owner with a staple calls Refresh well within its validity. Ticket keys
+// that were made here are replaced daily, which is done here too.
 // Concurrent calls take turns; handshakes never wait.
 func (i *Identity) Refresh() (changed bool, err error) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	now := i.current.Load()
+	now.keeper.rotate(time.Now())
 	m, err := load(&i.options, now.material)
 	keeper := now.keeper
 	if m.tickets.digest() != now.material.tickets.digest() {
-		keeper = m.tickets.keeper()
+		keeper = m.tickets.keeper(time.Now())
 	}
 	next := i.state(m, keeper, time.Now())
 	if next.digest == now.digest {

@@ -3,7 +3,6 @@ package certs
 import (
 	"bytes"
 	"crypto/sha256"
-	"crypto/tls"
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
@@ -101,21 +100,4 @@ func (k ticketKeys) digest() (sum [sha256.Size]byte) {
 	}
 	h.Sum(sum[:0])
 	return sum
-}
-
-// keeper makes what encrypts and decrypts tickets: a configuration that no connection uses, for
-// the keys in it. Without keys it makes its own and replaces them daily. One keeper may serve many
-// configurations at once, which is how keys outlive them.
-func (k ticketKeys) keeper() *tls.Config {
-	c := &tls.Config{}
-	if len(k) > 0 {
-		c.SetSessionTicketKeys(k)
-	}
-	return c
-}
-
-// resumeBy has a server use the keys of keeper.
-func resumeBy(server, keeper *tls.Config) {
-	server.WrapSession = keeper.EncryptTicket
-	server.UnwrapSession = keeper.DecryptTicket
 }

@@ -147,31 +147,30 @@ func TestRefreshOfTicketKeys(t *testing.T) {
 // TestOwnKeysRotate finds that keys of our own still decrypt after days, and no longer after a week.
 func TestOwnKeysRotate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		keeper := ticketKeys(nil).keeper()
+		keeper := ticketKeys(nil).keeper(time.Now())
 		session, err := tls.ParseSessionState([]byte("\x03\x03\x01\xc0\x2f" + strings.Repeat("\x00", 8) + "\x01s" + strings.Repeat("\x00", 13)))
 		if err != nil {
 			t.Fatal(err)
 		}
-		ticket, err := keeper.EncryptTicket(tls.ConnectionState{}, session)
+		ticket, err := keeper.config.EncryptTicket(tls.ConnectionState{}, session)
 		if err != nil {
 			t.Fatal(err)
 		}
 		opens := func(ticket []byte) bool {
-			got, err := keeper.DecryptTicket(ticket, tls.ConnectionState{})
+			got, err := keeper.config.DecryptTicket(ticket, tls.ConnectionState{})
 			return got != nil && err == nil
 		}
 		if !opens(ticket) {
 			t.Fatal("a fresh ticket does not open")
 		}
 		time.Sleep(30 * time.Hour)
-		newer, err := keeper.EncryptTicket(tls.ConnectionState{}, session)
+		keeper.rotate(time.Now())
+		newer, err := keeper.config.EncryptTicket(tls.ConnectionState{}, session)
 		if err != nil || !opens(newer) || !opens(ticket) {
 			t.Fatal("a ticket of yesterday does not open", err)
 		}
 		time.Sleep(6 * 24 * time.Hour)
-		if _, err := keeper.EncryptTicket(tls.ConnectionState{}, session); err != nil {
-			t.Fatal(err)
-		}
+		keeper.rotate(time.Now())
 		if opens(ticket) {
 			t.Error("a key lives for more than a week")
 		}
@@ -179,6 +178,36 @@ func TestOwnKeysRotate(t *testing.T) {
 			t.Error("a key of six days is gone")
 		}
 	})
+}
+
+// TestOwnKeysInAnotherProcess hands keys of our own to an identity that knows nothing of the first, and has
+// them rotated there by a refresh.
+func TestOwnKeysInAnotherProcess(t *testing.T) {
+	a := newAuthority(t, "Authority")
+	o := Options{Certificates: []Pair{a.issue(t, "a", spec{names: []string{"a.example"}})}}
+	first := mustNew(t, o, nil)
+	clients := a.sessions("a.example")
+	resumes(t, serve(t, first.Config()), clients, false)
+	second := mustNew(t, o, nil)
+	keys := first.TicketKeys()
+	keys[0].Made = keys[0].Made.Add(-ticketRotation)
+	second.RememberTicketKeys(keys)
+	if _, err := second.Refresh(); err != nil {
+		t.Fatal(err)
+	}
+	if got := second.TicketKeys(); len(got) != 2 || got[1].Key != keys[0].Key || got[0].Key == keys[0].Key {
+		t.Errorf("after a day there are %d keys, want a new one before that of the first process", len(got))
+	}
+	resumes(t, serve(t, second.Config()), clients, true)
+
+	given := o
+	given.TicketKeys = [][]byte{keyOf('x')}
+	third := mustNew(t, given, nil)
+	third.RememberTicketKeys(keys)
+	if len(third.TicketKeys()) != 0 {
+		t.Error("keys of the configuration are handed over")
+	}
+	resumes(t, serve(t, third.Config()), clients, false)
 }
 
 func TestFaultyTicketKeys(t *testing.T) {
