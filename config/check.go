@@ -24,6 +24,8 @@ func (c *checker) run() {
 		c.listener(l)
 	}
 	c.sockets()
+	c.ids(c.root.child("listeners"))
+	c.ids(c.root.child("pools"))
 	for _, p := range c.root.child("pools").items {
 		c.pool(p)
 	}
@@ -105,6 +107,9 @@ func (c *checker) reference(ref, l *value) {
 		return
 	}
 	c.used[name] = true
+	if target.head.api() && !ref.at.api() {
+		c.fail(ref, fmt.Sprintf("%s %s was made through the API", ref.path, quote(ref.text)), "the file must be complete by itself: define the pool in it", target.head)
+	}
 	from, to := l.child("protocol"), target.child("protocol")
 	if from.broken || to.broken || !from.given {
 		return

@@ -114,6 +114,7 @@ func (c *checker) backends(p *value) {
 		c.warnHead(v, fmt.Sprintf("%s is empty", v.path), "every request gets 503 until there is a backend")
 		return
 	}
+	c.ids(v)
 	addresses := make(map[netip.AddrPort]*value, len(v.items))
 	for _, b := range v.items {
 		addr := get[netip.AddrPort](b, "address")

@@ -28,7 +28,7 @@ type Diagnostic struct {
 
 // Place is a stretch of one line of a file.
 type Place struct {
-	File    string `json:"file"`
+	File    string `json:"file"`             // or api:PATH, for an object that was made through the API
 	Line    int    `json:"line,omitempty"`   // from 1; 0: the file as a whole
 	Column  int    `json:"column,omitempty"` // from 1, in characters
 	Width   int    `json:"width,omitempty"`  // characters
@@ -48,6 +48,9 @@ func (s span) place() Place {
 	if s.src == nil {
 		return Place{}
 	}
+	if s.api() {
+		return Place{File: apiName + ":" + s.src.object}
+	}
 	p := Place{File: s.src.name, Line: s.line, Column: s.column, Width: s.width}
 	if s.line >= 1 && s.line <= len(s.src.lines) {
 		p.Excerpt = strings.TrimSuffix(s.src.lines[s.line-1], "\r")
@@ -60,6 +63,7 @@ type Report struct {
 	Name        string // the main file, as given
 	Diagnostics []Diagnostic
 	Summary     Summary // of a valid configuration
+	trace       trace   // what was read for it
 }
 
 // Summary counts what a configuration has.

@@ -18,6 +18,7 @@ type expansion struct {
 type expander struct {
 	lookup func(name string) (string, bool)
 	in     *inputs
+	never  bool // a reference is an error
 }
 
 // expand replaces all references in text. Every other $ stands for itself, as in "^ok$".
@@ -60,6 +61,9 @@ func (e *expander) expand(text string, src *source) expansion {
 
 // reference returns the value of what stands between ${ and }.
 func (e *expander) reference(ref string, src *source, out *expansion) (string, *problem) {
+	if e.never {
+		return "", &problem{fmt.Sprintf("${%s} is not replaced in objects made through the API", shorten(ref)), "give the value itself; $${ stands for ${"}
+	}
 	if path, ok := strings.CutPrefix(ref, "file:"); ok {
 		out.secret = true
 		value, err := e.in.secret(src.join(path))

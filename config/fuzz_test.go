@@ -37,7 +37,7 @@ func FuzzLoad(f *testing.F) {
 			t.Errorf("%d bytes took %v", len(text), took)
 		}
 		again, second := LoadBytes("x.yaml", []byte(text), environ, withFeatures(every()))
-		if !reflect.DeepEqual(report, second) || !reflect.DeepEqual(c, again) {
+		if !reflect.DeepEqual(report, second) || !reflect.DeepEqual(bare(c), bare(again)) {
 			t.Error("it loads in two ways")
 		}
 		if (c == nil) != (report.Errors() > 0) {
@@ -52,4 +52,14 @@ func FuzzLoad(f *testing.F) {
 			t.Errorf("the report is %q", b.String())
 		}
 	})
+}
+
+// bare is c without what it was made of, which has pointers to itself.
+func bare(c *Config) *Config {
+	if c == nil {
+		return nil
+	}
+	s := *c
+	s.made = nil
+	return &s
 }

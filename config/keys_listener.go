@@ -18,11 +18,10 @@ func listenerRows(f features) []key {
 		{path: "listeners.*.keepalive_requests", kind: kindInt, only: layer7, def: "0", min: "1", max: "1000000000", zero: "unlimited",
 			doc: "Requests on one connection."},
 
-		{path: "listeners.*.id", kind: kindText, planned: true, doc: "Stable id for API clients."},
-		{path: "listeners.*.meta", kind: kindMap, planned: true, doc: "Opaque values that are kept and shown."},
 		{path: "listeners.*.http2", kind: kindObject, planned: true, doc: "HTTP/2."},
 		{path: "listeners.*.http3", kind: kindBool, planned: true, doc: "HTTP/3."},
 	}
+	rows = append(rows, identityRows("listeners.*", "listeners")...)
 	rows = append(rows, forwardedRows()...)
 	rows = append(rows, listenerTLSRows(!f.tlsListeners)...)
 	rows = append(rows, []key{

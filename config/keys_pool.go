@@ -44,12 +44,11 @@ func poolRows(f features) []key {
 		{path: "pools.*.tls.client_cert", kind: kindFile, doc: "PEM file of the certificate shown to backends. Needs `client_key`."},
 		{path: "pools.*.tls.client_key", kind: kindFile, doc: "PEM file of its key. Needs `client_cert`."},
 
-		{path: "pools.*.id", kind: kindText, planned: true, doc: "Stable id for API clients."},
-		{path: "pools.*.meta", kind: kindMap, planned: true, doc: "Opaque values that are kept and shown."},
 		{path: "pools.*.http2", kind: kindBool, planned: true, doc: "HTTP/2 towards backends."},
 		{path: "pools.*.any_port", kind: kindBool, planned: true, doc: "Backends take the port that the client connected to."},
 		{path: "pools.*.resolve", kind: kindObject, planned: true, doc: "Resolution of backend addresses that are names."},
 	}
+	rows = append(rows, identityRows("pools.*", "pools")...)
 	rows = append(rows, persistenceRows(f)...)
 	rows = append(rows, []key{
 		{path: "pools.*.target_rebalance", kind: kindBool, planned: !f.layer4, only: []string{"tcp", "tls", "udp", "quic"},
@@ -58,7 +57,7 @@ func poolRows(f features) []key {
 			doc: "Flows of a lost backend that are moved in a second."},
 		{path: "pools.*.drain_timeout", kind: kindDuration, min: "1s", max: "24h", zero: "never", planned: !f.capacity, inherits: "defaults.timeouts.drain",
 			doc: "What is left on a backend this long after it began to drain, or was removed, is cut, and its sessions go elsewhere. `ready` stops the clock. A backend that drains but serves, because the pool has no other, is left alone."},
-		{path: "pools.*.deletion_protection", kind: kindBool, planned: true, doc: "The API refuses to delete the pool."},
+		{path: "pools.*.deletion_protection", kind: kindBool, def: "false", doc: "The API refuses to delete the pool until this is false."},
 		{path: "pools.*.max_connections", kind: kindInt, def: "0", min: "1", max: "10000000", zero: "no limit", planned: !f.capacity,
 			doc: "Requests, connections or sessions that one backend has at the same time. Beyond, another one takes them; when all are full, they wait in the queue."},
 		{path: "pools.*.queue", kind: kindObject, planned: !f.capacity, only: streamWords(), doc: "Waiting room while all backends have their `max_connections`."},
@@ -124,7 +123,7 @@ func healthRows(f features) []key {
 // backendRows are the keys of a backend.
 func backendRows(f features) []key {
 	const p = "pools.*.backends"
-	return []key{
+	rows := []key{
 		{path: p, kind: kindMap, required: true, listed: true,
 			doc: "Backends by name, or a list of addresses, which are then their own names."},
 		{path: p + ".*", kind: kindObject, short: "address", doc: "One backend, or its address alone."},
@@ -137,7 +136,6 @@ func backendRows(f features) []key {
 		{path: p + ".*.health_check.address", kind: kindIP, doc: "IP that is probed. Empty: the backend's."},
 		{path: p + ".*.health_check.port", kind: kindInt, def: "0", min: "1", max: "65535", zero: "that of the pool's check", doc: "Port that is probed."},
 		{path: p + ".*.max_connections", kind: kindInt, def: "0", min: "1", max: "10000000", zero: "that of the pool", planned: !f.capacity, doc: "As `max_connections` of the pool, for this backend."},
-		{path: p + ".*.id", kind: kindText, planned: true, doc: "Stable id for API clients."},
-		{path: p + ".*.meta", kind: kindMap, planned: true, doc: "Opaque values that are kept and shown."},
 	}
+	return append(rows, identityRows(p+".*", "backends of a pool")...)
 }

@@ -42,6 +42,8 @@ const (
 	kindPseudonym
 	kindKey
 	kindToken
+	kindID
+	kindMeta
 	kindPattern
 	kindRegexp
 	kindStatus
@@ -101,6 +103,8 @@ var kinds = [...]kindInfo{
 	kindPseudonym:   {name: "the name of a proxy", example: "weir", zero: "", schema: "^[!#$%&'*+.^_`|~0-9A-Za-z-]*$"},
 	kindKey:         {name: "a key", example: "64 hexadecimal digits", zero: []byte(nil), schema: `^([0-9A-Fa-f]{64}|[A-Za-z0-9+/_-]{43}=?)$`},
 	kindToken:       {name: "a token", example: "the output of: openssl rand -hex 32", zero: "", schema: `^[!-~]{16,256}$`},
+	kindID:          {name: "an id", example: "7f3a-1", zero: "", schema: `^[!-~]{0,255}$`},
+	kindMeta:        {name: "a text", zero: ""},
 	kindPattern:     {name: "a regular expression", example: "^/user/[0-9]+$", zero: ""},
 	kindRegexp:      {name: "a regular expression", example: "^ok", zero: ""},
 	kindStatus:      {name: "a status", example: `200, 200-299 or "!204"`, schema: `^!?[1-5][0-9][0-9](-[1-5][0-9][0-9])?$`},
@@ -144,6 +148,8 @@ var parsers = [...]func(text string, k *key) (any, *problem){
 	kindPseudonym:   parsePseudonym,
 	kindKey:         parseKey,
 	kindToken:       parseToken,
+	kindID:          parseID,
+	kindMeta:        parseMeta,
 	kindPattern:     parsePattern,
 	kindRegexp:      parseRegexp,
 	kindStatus:      parseStatus,

@@ -55,10 +55,15 @@ type loader struct {
 	vocabulary *key
 	checkFiles bool
 
-	files      []string        // that were read
-	read       map[string]bool // the same, clean
-	root       *value          // all files together
-	incomplete bool            // a file or a section could not be read, so names may be missing
+	files      []string               // that were read
+	read       map[string]bool        // the same, clean
+	values     []*value               // of each of them
+	wanted     []Object               // made through the API
+	known      map[string]objectValue // of them, those that were read before, by path
+	objects    []objectValue          // the same, read
+	walked     []finding              // about files alone
+	root       *value                 // all of it together
+	incomplete bool                   // a file or a section could not be read, so names may be missing
 }
 
 func newLoader(name string, options []Option) *loader {
@@ -83,7 +88,13 @@ func (l *loader) unreadable(path string, err error) {
 func (l *loader) load(data []byte) (*Config, Report) {
 	main := l.file(l.name, data)
 	l.includes(main)
-	l.complete(main)
+	l.addObjects()
+	return l.judge()
+}
+
+// judge checks what was read as a whole.
+func (l *loader) judge() (*Config, Report) {
+	l.complete(l.values[0])
 	c := checker{root: l.root, found: l.found, incomplete: l.incomplete}
 	c.run()
 	if l.checkFiles {
@@ -99,6 +110,7 @@ func (l *loader) file(name string, data []byte) *value {
 	l.files = append(l.files, name)
 	l.read[filepath.Clean(name)] = true
 	v := &value{key: l.vocabulary, at: span{src, 1, 1, 1}, head: span{src, 1, 1, 1}}
+	l.values = append(l.values, v)
 	doc, e := parseDocument(src, data)
 	if e != nil {
 		l.found.add(Error, e.at, "", e.text, e.hint)
@@ -121,10 +133,10 @@ func (l *loader) merge(v *value) {
 		whole, repeated := l.root.fields[section.name]
 		switch {
 		case section.name == "version":
-		case section.name == "include" && len(l.files) > 1:
+		case section.name == "include" && v != l.values[0]:
 			l.fail(section, section.head, "include stands in an included file", "include it from the main file")
 		case !repeated:
-			l.root.fields[section.name] = section
+			l.root.fields[section.name] = section.shared()
 		case section.key.kind == kindMap:
 			l.mergeNames(whole, section)
 		default:
@@ -142,7 +154,11 @@ func (l *loader) mergeNames(whole, section *value) {
 		whole.fields = map[string]*value{}
 	}
 	for _, item := range section.items {
-		if earlier, repeated := whole.fields[item.name]; repeated {
+		if earlier, repeated := whole.fields[item.name]; repeated && item.at.api() {
+			l.fail(earlier, earlier.head, fmt.Sprintf("%s stands in the file and was made through the API too", item.path),
+				"rename it in the file, or delete the one that was made through the API", item.head)
+			continue
+		} else if repeated {
 			l.fail(item, item.head, fmt.Sprintf("%s stands in two files", item.path), "rename one of them, or remove it", earlier.head)
 			continue
 		}
@@ -179,7 +195,9 @@ func (l *loader) include(item *value, pattern string) {
 	paths := []string{pattern}
 	if strings.ContainsAny(pattern, "*?[") {
 		var err error
-		if paths, err = filepath.Glob(pattern); err != nil {
+		paths, err = filepath.Glob(pattern)
+		l.in.trace.glob(pattern, paths)
+		if err != nil {
 			l.fail(item, item.at, fmt.Sprintf("%s %s is not a pattern", item.path, quote(pattern)), `close the [, or write \[ for the character`)
 			l.incomplete = true
 			return
@@ -206,20 +224,21 @@ func (l *loader) include(item *value, pattern string) {
 
 // complete reports what the whole lacks.
 func (l *loader) complete(main *value) {
-	if l.incomplete || l.root.fields["listeners"] != nil {
-		return
+	if l.incomplete || l.root.fields["listeners"] != nil || l.root.fields["state_dir"] != nil || len(l.objects) > 0 {
+		return // with a state directory, listeners may come through the API
 	}
 	l.found.add(Error, main.head, "listeners", "there is no listener", "add listeners: { web: { protocol: http, address: \":8080\", pool: NAME } }")
 }
 
 // finish makes the report and, if there is no error in it, the configuration.
 func (l *loader) finish() (*Config, Report) {
-	report := Report{Name: l.name, Diagnostics: l.found.sorted()}
+	report := Report{Name: l.name, Diagnostics: l.found.sorted(), trace: l.in.trace}
 	if report.Errors() > 0 {
 		return nil, report
 	}
 	c := resolve(l.root)
 	c.Digest, c.Files = l.in.digest(), l.files
+	c.made = l.made()
 	report.Summary = Summary{Listeners: len(c.Listeners), Pools: len(c.Pools), Digest: c.Digest}
 	for _, p := range c.Pools {
 		report.Summary.Backends += len(p.Backends)

@@ -48,7 +48,7 @@ func TestIncludes(t *testing.T) {
 	if !reflect.DeepEqual(c.Files, want) {
 		t.Errorf("files: got %v, want %v", c.Files, want)
 	}
-	if got, want := c.Listeners["two"].Origin, (Origin{want[2], 3, 3}); got != want {
+	if got, want := c.Listeners["two"].Origin, (Origin{File: want[2], Line: 3, Column: 3}); got != want {
 		t.Errorf("origin: got %v, want %v", got, want)
 	}
 	if got, want := c.Pools["more"].TLS.CA, filepath.Join(dir, "conf.d/ca.pem"); got != want {

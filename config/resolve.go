@@ -12,6 +12,7 @@ func resolve(root *value) *Config {
 		Admin:     resolveAdmin(root.child("admin")),
 		Log:       resolveLog(root.child("log")),
 		StateDir:  root.file("state_dir"),
+		Watch:     get[bool](root, "watch"),
 		Listeners: map[string]*Listener{},
 		Pools:     map[string]*Pool{},
 	}
@@ -76,3 +77,15 @@ func (b bounds) from(name string) *value {
 func (b bounds) duration(name string) time.Duration { return get[time.Duration](b.from(name), name) }
 
 func (b bounds) size(name string) int64 { return get[int64](b.from(name), name) }
+
+func resolveIdentity(v *value) Identity {
+	i := Identity{ID: get[string](v, "id")}
+	for _, m := range v.child("meta").items {
+		if i.Meta == nil {
+			i.Meta = map[string]string{}
+		}
+		text, _ := m.raw.(string) // kindMeta
+		i.Meta[m.name] = text
+	}
+	return i
+}

@@ -11,6 +11,7 @@ func resolveListener(v, defaults *value) *Listener {
 	l := &Listener{
 		Name:              v.name,
 		Origin:            v.head.origin(),
+		Identity:          resolveIdentity(v),
 		Protocol:          Protocol(get[string](v, "protocol")),
 		Addresses:         listen(v),
 		Pool:              get[string](v, "pool"),

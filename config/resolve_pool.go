@@ -14,6 +14,8 @@ func resolvePool(v, defaults *value) *Pool {
 	p := &Pool{
 		Name:      v.name,
 		Origin:    v.head.origin(),
+		Identity:  resolveIdentity(v),
+		Protected: get[bool](v, "deletion_protection"),
 		Protocol:  Protocol(get[string](v, "protocol")),
 		Algorithm: Algorithm(get[string](v, "algorithm")),
 		Hash: Hash{
@@ -184,6 +186,7 @@ func resolveBackend(v *value, p *Pool, most int) *Backend {
 	b := &Backend{
 		Name:           v.name,
 		Origin:         v.head.origin(),
+		Identity:       resolveIdentity(v),
 		Address:        get[netip.AddrPort](v, "address"),
 		Weight:         v.integer("weight"),
 		Backup:         get[bool](v, "backup"),

@@ -22,9 +22,10 @@ const (
 	maxSecretBytes = 1 << 20 // one ${file:…}
 )
 
-// source is one file of a configuration.
+// source is one file of a configuration, or one object that was made through the API.
 type source struct {
 	name   string // as it is shown: the main file as given, includes relative to the same place
+	object string // path of the object, "pools.web"; empty: it is a file
 	dir    string // what relative paths in it are relative to
 	order  int    // position among the files, from 0
 	lines  []string
@@ -49,10 +50,16 @@ type span struct {
 	width  int // characters, at least 1
 }
 
+// api reports whether it is in an object that was made through the API.
+func (s span) api() bool { return s.src != nil && s.src.object != "" }
+
 // origin is the place as others see it.
 func (s span) origin() Origin {
-	if s.src == nil {
+	switch {
+	case s.src == nil:
 		return Origin{}
+	case s.api():
+		return Origin{File: apiName, API: true}
 	}
 	return Origin{File: s.src.name, Line: s.line, Column: s.column}
 }
@@ -61,7 +68,7 @@ func (s span) origin() Origin {
 func (s span) before(t span) bool {
 	switch {
 	case s.src != t.src:
-		return s.src != nil && (t.src == nil || s.src.order < t.src.order)
+		return s.src != nil && (t.src == nil || s.src.order < t.src.order || s.src.order == t.src.order && s.src.object < t.src.object)
 	case s.line != t.line:
 		return s.line < t.line
 	}
@@ -81,6 +88,7 @@ type inputs struct {
 	sum     hash.Hash
 	total   int64
 	secrets map[string]secret // by path
+	trace   trace
 }
 
 // secret is the outcome of reading one ${file:…}.
@@ -90,7 +98,7 @@ type secret struct {
 }
 
 func newInputs() *inputs {
-	return &inputs{sum: sha256.New(), secrets: map[string]secret{}}
+	return &inputs{sum: sha256.New(), secrets: map[string]secret{}, trace: newTrace()}
 }
 
 // add makes data a part of the digest. The length keeps "ab"+"c" apart from "a"+"bc".
@@ -112,6 +120,7 @@ func (in *inputs) digest() string { return fmt.Sprintf("%x", in.sum.Sum(nil)) }
 // read returns a configuration file.
 func (in *inputs) read(path string) ([]byte, error) {
 	if err := wantRegular(path); err != nil {
+		in.trace.file(path, nil, err)
 		return nil, err
 	}
 	return in.readAny(path)
@@ -120,6 +129,7 @@ func (in *inputs) read(path string) ([]byte, error) {
 // readAny is read for the main file, which may be a pipe.
 func (in *inputs) readAny(path string) ([]byte, error) {
 	data, err := readLimited(path, maxFileBytes)
+	in.trace.file(path, data, err)
 	if err != nil {
 		return nil, err
 	}
@@ -136,6 +146,7 @@ func (in *inputs) secret(path string) (string, error) {
 	if err == nil {
 		data, err = readLimited(path, maxSecretBytes)
 	}
+	in.trace.file(path, data, err)
 	if err == nil {
 		err = in.add(data)
 	}

@@ -124,12 +124,17 @@ func TestEveryFieldIsReachable(t *testing.T) {
 		t.Fatal(err)
 	}
 	filled := map[string]bool{}
-	collect(reflect.ValueOf(c), "Config", filled)
+	collect(reflect.ValueOf(bare(c)), "Config", filled)
 	for path, ok := range filled {
-		if !ok {
+		if !ok && !notOfFiles(path) {
 			t.Errorf("no key of the file reaches %s", path)
 		}
 	}
+}
+
+// notOfFiles reports whether a field is filled in by others than files.
+func notOfFiles(path string) bool {
+	return strings.HasSuffix(path, ".Origin.API") || slices.Contains([]string{"Config.made", "Config.Pools[].Overrides", "Config.Pools[].Resolving"}, path)
 }
 
 // collect notes for each leaf field whether any value of it is not zero.
@@ -200,7 +205,7 @@ func TestNoKeyIsIgnored(t *testing.T) {
 // stripOrigins removes what differs whenever a line is added or removed.
 func stripOrigins(c *Config) *Config {
 	s := *c
-	s.Digest = ""
+	s.Digest, s.made = "", nil
 	s.Listeners, s.Pools = map[string]*Listener{}, map[string]*Pool{}
 	for name, l := range c.Listeners {
 		copied := *l

@@ -13,6 +13,7 @@ type Config struct {
 	Admin     Admin
 	Log       Log
 	StateDir  string // directory for what outlives a restart; empty: nothing does
+	Watch     bool   // reload when the content of a file changes
 	Process   Process
 	Listeners map[string]*Listener
 	Pools     map[string]*Pool
@@ -21,17 +22,25 @@ type Config struct {
 	Digest string
 	// Files lists every file that was read, the main one first.
 	Files []string
+
+	made *made // what it was made of; nil: not by Load
 }
 
 // Origin is the place in the sources that defined an object.
 type Origin struct {
-	File   string
-	Line   int // from 1
-	Column int // from 1
+	File   string // "api" for an object that was made through the API
+	Line   int    // from 1; 0 with API
+	Column int    // from 1; 0 with API
+	API    bool   // it was made through the API
 }
 
-// String is the usual file:line:column.
-func (o Origin) String() string { return fmt.Sprintf("%s:%d:%d", o.File, o.Line, o.Column) }
+// String is the usual file:line:column, or api.
+func (o Origin) String() string {
+	if o.API {
+		return o.File
+	}
+	return fmt.Sprintf("%s:%d:%d", o.File, o.Line, o.Column)
+}
 
 // Process holds the settings of the whole process, taken from defaults.timeouts.
 type Process struct {
@@ -94,10 +103,17 @@ const (
 	QUIC  Protocol = "quic" // of pools: passed through
 )
 
+// Identity is how clients of the API know an object. It means nothing else.
+type Identity struct {
+	ID   string            // empty: none
+	Meta map[string]string // may be nil
+}
+
 // Listener is an address on which clients are served.
 type Listener struct {
 	Name      string
 	Origin    Origin
+	Identity  Identity
 	Protocol  Protocol
 	Addresses []string // host:port as written, host may be empty (all addresses)
 	Pool      string   // default pool; empty only if there are routes
@@ -198,6 +214,8 @@ const (
 type Pool struct {
 	Name       string
 	Origin     Origin
+	Identity   Identity
+	Protected  bool // the API does not delete it
 	Protocol   Protocol
 	Algorithm  Algorithm
 	Hash       Hash
@@ -225,6 +243,9 @@ type Pool struct {
 	Named     []*Backend
 	Resolving int
 	Backends  []*Backend // in the order of the file; names are unique
+	// Overrides are what operators want of backends instead of what the configuration says, by name. A
+	// backend that is not there may have one. It is not changed any more; nil: there are none.
+	Overrides map[string]Override
 }
 
 // Hash tunes the hashing algorithms.
@@ -306,8 +327,9 @@ const (
 
 // Backend is one server of a pool.
 type Backend struct {
-	Name   string
-	Origin Origin
+	Name     string
+	Origin   Origin
+	Identity Identity
 	// Address is where it listens. It is the zero AddrPort of one that has a Host and is not resolved yet.
 	Address netip.AddrPort
 	// Host is the name that stands in place of an IP address, in lower case; a final dot says that it is

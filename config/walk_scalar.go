@@ -71,7 +71,7 @@ func checkStyle(n ast.Node, k *key, text expansion) *problem {
 		if truth {
 			return &problem{text.text + " is a truth value, not " + kinds[k.kind].name, "write it like this: " + kinds[k.kind].example}
 		}
-	case kindText, kindReference, kindFile, kindOutput, kindPayload, kindExpect, kindRegexp, kindPattern, kindBody, kindCookieName, kindFieldName, kindHost, kindHostPort, kindHostPattern, kindALPN:
+	case kindText, kindID, kindMeta, kindReference, kindFile, kindOutput, kindPayload, kindExpect, kindRegexp, kindPattern, kindBody, kindCookieName, kindFieldName, kindHost, kindHostPort, kindHostPattern, kindALPN:
 		if truth {
 			return &problem{text.text + " is a truth value, not " + kinds[k.kind].name, fmt.Sprintf("write it in quotes: %q", text.text)}
 		}
