@@ -105,20 +105,31 @@ func (s *Snapshot) acquireBounded(hash uint64, tried *Tried) (Lease, error) {
 // yet, and ErrFull if it has its maximum of leases. b must be, or have been, of this pool. As Acquire it
 // takes no lock.
 func (p *Pool) AcquireBackend(b *Backend, tried *Tried) (Lease, error) {
-	st := b.status.Load()
-	if st.removed || st.drained || st.state == config.Maintenance || (tried != nil && tried.Has(b)) {
+	if tried != nil && tried.Has(b) {
 		return Lease{}, ErrNoBackendUp
 	}
-	if (st.health != Up || st.ejection != nil) && p.snapshot.Load().tier != TierFailOpen {
-		if st.health == Checking {
-			return Lease{}, ErrChecking
-		}
-		return Lease{}, ErrNoBackendUp
+	if err := p.keeps(b); err != nil {
+		return Lease{}, err
 	}
 	if !b.reserve() {
 		return Lease{}, ErrFull
 	}
 	return Lease{b}, nil
+}
+
+// keeps says why the sessions of b cannot go on, nil if they can.
+func (p *Pool) keeps(b *Backend) error {
+	st := b.status.Load()
+	if st.removed || st.drained || st.state == config.Maintenance {
+		return ErrNoBackendUp
+	}
+	if (st.health != Up || st.ejection != nil) && p.snapshot.Load().tier != TierFailOpen {
+		if st.health == Checking {
+			return ErrChecking
+		}
+		return ErrNoBackendUp
+	}
+	return nil
 }
 
 // pick names the pickers: a call through the interface would move every caller's Tried to the heap.

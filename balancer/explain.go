@@ -78,6 +78,18 @@ func (p *Pool) Explain(f Flow) Explanation {
 	return e
 }
 
+// ExplainBackend says what AcquireBackend would for a session of b: nil, ErrNoBackendUp, ErrChecking or
+// ErrFull.
+func (p *Pool) ExplainBackend(b *Backend) error {
+	if err := p.keeps(b); err != nil {
+		return err
+	}
+	if b.full() {
+		return ErrFull
+	}
+	return nil
+}
+
 // Explain is Pool.Explain for one snapshot. Flows that wait for the pool are not known to it.
 func (s *Snapshot) Explain(f Flow) Explanation {
 	e := Explanation{Snapshot: s, Flow: f, Refusal: s.refusal}

@@ -91,6 +91,16 @@ func (x *explained) compare() {
 		x.t.Fatalf("nothing says why %s, %v", nameOf(got.Pick), err)
 	}
 	x.candidates(got)
+	for _, m := range got.Snapshot.Members() {
+		want := x.pool.ExplainBackend(m.Backend)
+		l, err := x.pool.AcquireBackend(m.Backend, nil)
+		if !errors.Is(err, want) || (err == nil) != (want == nil) {
+			x.t.Fatalf("a session of %s: explained %v, got %v", m.Backend.Name(), want, err)
+		}
+		if err == nil {
+			l.Release()
+		}
+	}
 	if err == nil {
 		x.picks++
 		x.held = append(x.held, l)
