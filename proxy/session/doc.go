@@ -10,7 +10,8 @@
 // holds a cookie can use it; it says where to go, not who one is.
 //
 // The other types need memory, a [Table] from [Key] to backend: bounded, expiring, in shards with a
-// lock each. [AddressKey] is for source addresses. For cookies that the application sets, a
+// lock each. [Addresses] are the client addresses of a pool; the flows of one agree on a backend before
+// they connect to it, by a [Bond]. For cookies that the application sets, a
 // [Learner] reads Set-Cookie fields of responses and finds sessions by the cookies of requests. The
 // table of a pool survives a reload; when a backend leaves, [Table.Forget] lets go of it, or its sessions
 // are kept as lost ([Table.SetKeep], [Table.Restore]).
@@ -20,9 +21,10 @@
 //
 // Per request: [Find] and [Codec.Decode], or [Table.Get]; on a response that starts or renews a
 // session, [Codec.Encode] and [Setter.Append], or [Table.Put] or [Learner.Learn]; [Strip] on the way
-// to the backend. None of these allocates once memory is warm, waits for anything but the lock of
-// one shard, or reads a clock: times are arguments, of a monotonic clock in nanoseconds for tables
-// and in Unix seconds for cookies, which other machines and restarts must understand.
+// to the backend. Per connection or UDP session: [Addresses.Find] and [Bond.Claim]. None of these
+// allocates once memory is warm, waits for anything but the lock of one shard, or reads a clock: times
+// are arguments, of a monotonic clock in nanoseconds for tables and in Unix seconds for cookies, which
+// other machines and restarts must understand.
 //
 // The package starts no goroutine. The owner of a table calls [Table.Sweep] about once a second.
 package session

@@ -75,3 +75,16 @@ func ExampleLearner() {
 	fmt.Println(found.Name())
 	// Output: b1
 }
+
+// Two connections of a client come at once. The second would have had another backend.
+func ExampleBond() {
+	b := backends()
+	clients := session.NewAddresses(&config.Persistence{Type: config.PersistSourceIP, Timeout: time.Minute}, nil)
+	client := netip.MustParseAddr("192.0.2.7")
+	first, second := clients.Find(client, 0), clients.Find(client, 0)
+	fmt.Println(first.Claim(b[0], 0))
+	fmt.Println(second.Claim(b[1], 0), second.Backend().Name())
+	// Output:
+	// true
+	// false b1
+}

@@ -71,6 +71,17 @@ func (m *model) forget(b *balancer.Backend) int {
 	return n
 }
 
+func (m *model) disclaim(k int, b, had *balancer.Backend) {
+	for i := range m.list {
+		if e := &m.list[i]; e.key == k && e.b == b {
+			if e.b = had; had == nil {
+				m.list = append(m.list[:i:i], m.list[i+1:]...)
+			}
+			return
+		}
+	}
+}
+
 // TestTableModel drives a table and the model with the same events.
 func TestTableModel(t *testing.T) {
 	b := backendsOf(4)
@@ -103,6 +114,28 @@ func TestTableModel(t *testing.T) {
 				if got := tb.GetOrPut(key(k), b, now); got != want {
 					t.Fatalf("got %v, want %v", got, want)
 				}
+			},
+			"claim": func(t *rapid.T) {
+				k, had, b := keys.Draw(t, "k"), pick.Draw(t, "had"), pick.Draw(t, "b")
+				if rapid.Bool().Draw(t, "none") {
+					had = nil
+				}
+				want, claim := m.get(k, now), false
+				if want == nil || want == had && had != b {
+					claim, want = true, b
+					m.put(k, b, now)
+				}
+				if got, claimed := tb.Claim(key(k), had, b, now); got != want || claimed != claim {
+					t.Fatalf("got %v, %t, want %v, %t", got, claimed, want, claim)
+				}
+			},
+			"disclaim": func(t *rapid.T) {
+				k, had, b := keys.Draw(t, "k"), pick.Draw(t, "had"), pick.Draw(t, "b")
+				if rapid.Bool().Draw(t, "none") {
+					had = nil
+				}
+				tb.Disclaim(key(k), b, had)
+				m.disclaim(k, b, had)
 			},
 			"delete": func(t *rapid.T) {
 				k := keys.Draw(t, "k")

@@ -162,13 +162,19 @@ func (t *Table) tryPut(s *shard, k *Key, b *balancer.Backend, now int64, c confl
 		}
 		return s.use(i, now), true
 	}
+	return b, t.enter(s, k, b, now)
+}
+
+// enter adds a session that is not there, unless room would have to be made in another shard, which it
+// reports. s.mu must be held.
+func (t *Table) enter(s *shard, k *Key, b *balancer.Backend, now int64) bool {
 	t.reap(s, now, reapBatch)
 	// An entry that is evicted leaves its place in the count to the new one.
 	if !t.reserve() && !s.evict() {
-		return nil, false
+		return false
 	}
 	s.insert(k, b, now)
-	return b, true
+	return true
 }
 
 // Delete ends a session and reports whether there was one.
