@@ -49,13 +49,12 @@ func (s *session) open() (*cause, error) {
 	if s.settings.hashesDst {
 		s.flow.Dst = s.local()
 	}
-	key := persistence.AddressKey(s.src.Addr())
-	had := s.settings.sticky.find(key)
+	bond := s.settings.sticky.Find(s.src.Addr(), s.started)
 	var tried balancer.Tried
 	var failure *cause
 	var cause error
 	for {
-		if why := s.acquire(pool, had, &tried); why != nil {
+		if why := s.acquire(pool, &bond, &tried); why != nil {
 			if failure != nil {
 				why = failure // no other backend is left to try
 			}
@@ -65,6 +64,7 @@ func (s *session) open() (*cause, error) {
 		if err == nil {
 			break
 		}
+		bond.Failed()
 		if f := s.fate.Load(); f != nil {
 			return f, nil
 		}
@@ -75,29 +75,41 @@ func (s *session) open() (*cause, error) {
 		}
 		pool.stats.Retry(telemetry.RetryConnectFailure)
 	}
-	if sticky := s.settings.sticky; sticky != nil {
-		pool.stats.Session(s.shard, sticky.joined(key, had, s.lease.Backend()))
+	if r := bond.Result(); r != persistence.None {
+		pool.stats.Session(s.shard, sessionResults[r])
 	}
 	return nil, nil
 }
 
-// acquire takes a lease on a backend that has not been tried: that of the client, if it has one.
-func (s *session) acquire(pool *Pool, had *balancer.Backend, tried *balancer.Tried) *cause {
-	lease, err := s.lookFor(pool, had, tried)
-	if had != nil && err == balancer.ErrNoBackendUp {
-		if s.settings.sticky.fail {
-			return causeSessionLost
+// sessionResults are the words of the telemetry for what became of the session of a client.
+var sessionResults = [...]telemetry.SessionResult{
+	persistence.Hit: telemetry.SessionHit, persistence.New: telemetry.SessionNew, persistence.Lost: telemetry.SessionLost,
+}
+
+// acquire takes a lease on a backend that has not been tried: that of the client, if it has one. Where
+// another connection of the client has chosen one meanwhile, that is it.
+func (s *session) acquire(pool *Pool, bond *persistence.Bond, tried *balancer.Tried) *cause {
+	for {
+		lease, err := s.lookFor(pool, bond.Backend(), tried)
+		if bond.Backend() != nil && err == balancer.ErrNoBackendUp {
+			if s.settings.sticky.Fails() {
+				return causeSessionLost
+			}
+			lease, err = s.lookFor(pool, nil, tried)
 		}
-		lease, err = s.lookFor(pool, nil, tried)
+		switch {
+		case err == nil && bond.Claim(lease.Backend(), s.started):
+			s.leased(lease)
+			return nil
+		case err == nil:
+			lease.Release()
+			continue
+		}
+		if f := s.fate.Load(); f != nil {
+			return f
+		}
+		return refusal(err)
 	}
-	if err == nil {
-		s.leased(lease)
-		return nil
-	}
-	if f := s.fate.Load(); f != nil {
-		return f
-	}
-	return refusal(err)
 }
 
 // lookFor acquires a lease, on backend if there is one, and waits where that leads to it.

@@ -5,7 +5,7 @@
 // is admitted and gets a goroutine. It takes the PROXY header off, where the peer is a proxy, does the
 // TLS handshake or looks at the ClientHello without taking it, and finds its route (opening.go,
 // secure.go, [route.Streams]). Then it acquires a lease ([balancer.Pool.Acquire]) on a backend, the one
-// of its client if the pool is persistent (sticky.go), and connects; when that fails it tries the next
+// of its client if the pool is persistent ([session.Bond]), and connects; when that fails it tries the next
 // one (connect.go), and while there is none to be had it waits (queue.go). The header that tells the
 // backend who the client is, if the pool sends one, goes first, then the handshake of a tls pool. From
 // then on a [wire.Relay] carries bytes both ways and the goroutine of the session is gone: the

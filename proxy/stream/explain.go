@@ -13,5 +13,5 @@ func (p *Pool) Session(client netip.Addr) (b *balancer.Backend, why string) {
 	if s == nil {
 		return nil, "the pool has no persistence"
 	}
-	return s.table.Explain(client, wire.Now())
+	return s.Table().Explain(client, wire.Now())
 }

@@ -226,6 +226,21 @@ func (r *rig) dial() *net.TCPConn {
 	return c.(*net.TCPConn)
 }
 
+// dialFrom connects a client from that address.
+func (r *rig) dialFrom(address string) *net.TCPConn {
+	r.t.Helper()
+	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(address)}}
+	c, err := d.Dial("tcp", r.addr)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.t.Cleanup(func() { _ = c.Close() })
+	if err := c.SetDeadline(time.Now().Add(patience)); err != nil {
+		r.t.Fatal(err)
+	}
+	return c.(*net.TCPConn)
+}
+
 // refused connects a client that is to be reset at once, perhaps before package net has looked.
 func (r *rig) refused() {
 	r.t.Helper()

@@ -8,6 +8,7 @@ import (
 
 	"weir/balancer"
 	"weir/config"
+	persistence "weir/proxy/session"
 	"weir/telemetry"
 )
 
@@ -34,8 +35,8 @@ type settings struct {
 	retry     bool
 	hashesDst bool // the algorithm looks at the destination of a flow
 	proxy     config.ProxyVersion
-	tls       *tls.Config // nil: plain
-	sticky    *sticky     // nil: no persistence
+	tls       *tls.Config            // nil: plain
+	sticky    *persistence.Addresses // nil: no persistence
 }
 
 // NewPool makes the pool that c describes. tlsConfig is nil for backends that get bytes as they are.
@@ -52,7 +53,7 @@ func (p *Pool) Apply(c *config.Pool, tlsConfig *tls.Config, now time.Time) balan
 	s := newSettings(c, tlsConfig, p.settings.Load())
 	p.settings.Store(s)
 	change := p.Balancer.Apply(c, now)
-	s.sticky.follow(p.Balancer, change.Removed)
+	s.sticky.Follow(p.Balancer, change.Removed)
 	return change
 }
 
@@ -80,11 +81,11 @@ func newSettings(c *config.Pool, tlsConfig *tls.Config, old *settings) *settings
 	case config.TwoTupleHash, config.ThreeTupleHash, config.FiveTupleHash:
 		s.hashesDst = true
 	}
-	var previous *sticky
+	var previous *persistence.Addresses
 	if old != nil {
 		previous = old.sticky
 	}
-	s.sticky = newSticky(c.Persistence, previous)
+	s.sticky = persistence.NewAddresses(c.Persistence, previous)
 	return s
 }
 

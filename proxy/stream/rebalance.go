@@ -12,7 +12,7 @@ import (
 // about once a second, by one goroutine, and sooner if it returns more than 0: then after that time.
 func (p *Pool) Sweep(now int64) (next time.Duration) {
 	s := p.settings.Load()
-	s.sticky.sweep(now)
+	s.sticky.Sweep(wire.Now)
 	for _, b := range p.Balancer.Drained(wire.Time(now)) {
 		b.Peer().(*peer).cut(math.MaxInt, cutDrained)
 	}
