@@ -31,7 +31,8 @@ var mayImport = map[string][]string{
 	"telemetry":      {"balancer"},
 	"bench":          {},
 	"bench/...":      {"bench", "bench/..."},
-	"api":            {"balancer", "healthcheck", "telemetry"},
+	"config/store":   {},
+	"api":            {"config/store", "balancer", "healthcheck", "telemetry"},
 	"cmd/weir":       {"..."},
 	"proxy":          {"proxy/...", "healthcheck", "balancer", "telemetry"},
 	"proxy/wire":     {},
@@ -76,7 +77,7 @@ var dependencies = map[string][]string{
 	"github.com/spf13/pflag":                  {"cmd/weir"},
 	"github.com/valyala/fasthttp":             {"healthcheck", "bench", "bench/..."},
 	"go.uber.org/goleak":                      {},
-	"go.uber.org/zap":                         {"telemetry", "proxy", "proxy/...", "api", "cmd/weir", "healthcheck"},
+	"go.uber.org/zap":                         {"telemetry", "proxy", "proxy/...", "api", "cmd/weir", "healthcheck", "config/store"},
 	"golang.org/x/sys":                        {"proxy", "proxy/...", "bench", "bench/...", "telemetry", "cmd/weir"},
 	"pgregory.net/rapid":                      {},
 }

@@ -26,6 +26,15 @@ type Diagnostic struct {
 	Related []Place `json:"related,omitempty"`
 }
 
+// Sentence is the diagnostic in one line. A message about a file as a whole names it itself.
+func (d Diagnostic) Sentence() string {
+	text := d.Message + "; " + d.Hint
+	if at := d.Place.String(); !strings.HasPrefix(d.Message, at) {
+		text = at + ": " + text
+	}
+	return text
+}
+
 // Place is a stretch of one line of a file.
 type Place struct {
 	File    string `json:"file"`             // or api:PATH, for an object that was made through the API
@@ -63,7 +72,7 @@ type Report struct {
 	Name        string // the main file, as given
 	Diagnostics []Diagnostic
 	Summary     Summary // of a valid configuration
-	trace       trace   // what was read for it
+	trace       Trace   // what was read for it
 }
 
 // Summary counts what a configuration has.

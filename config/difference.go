@@ -5,6 +5,7 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+	"strings"
 )
 
 // Action says what became of something.
@@ -34,13 +35,12 @@ type Difference struct {
 	Kind   Kind   `json:"kind"`
 	// Name is that of the listener or pool, or POOL/BACKEND; of a setting, its path.
 	Name string `json:"name"`
-	// Path is where it stands, as pools.web.backends.b1.weight; of what was added or removed, that of the
-	// object.
-	Path string `json:"path"`
-	// From and To are what was written before and now, or the default that held; null for nothing. Secrets
-	// are masked.
-	From json.RawMessage `json:"from,omitempty"`
-	To   json.RawMessage `json:"to,omitempty"`
+	// Field is the key of it that has changed, as timeouts.queue; empty: it was added or removed as a whole.
+	Field string `json:"field,omitempty"`
+	// Before and After are what was written, or the default that held; nil for nothing. Secrets are
+	// masked.
+	Before json.RawMessage `json:"before,omitempty"`
+	After  json.RawMessage `json:"after,omitempty"`
 }
 
 // Differences lists in what b differs from a: listeners, pools and backends that were added or removed as
@@ -64,10 +64,12 @@ type differ struct {
 type subject struct {
 	kind Kind
 	name string
+	path string
 }
 
-func (d *differ) add(s subject, a Action, path string, from, to json.RawMessage) {
-	d.list = append(d.list, Difference{Action: a, Kind: s.kind, Name: s.name, Path: path, From: from, To: to})
+func (d *differ) add(s subject, a Action, path string, before, after json.RawMessage) {
+	field := strings.TrimPrefix(strings.TrimPrefix(path, s.path), ".")
+	d.list = append(d.list, Difference{Action: a, Kind: s.kind, Name: s.name, Field: field, Before: before, After: after})
 }
 
 // both lists the names of two maps in order.
@@ -91,7 +93,7 @@ func (d *differ) listeners() {
 		if old != nil && new != nil && old.Equal(new) {
 			continue
 		}
-		d.object(subject{KindListener, name}, before.fields[name], after.fields[name])
+		d.object(subject{KindListener, name, "listeners." + name}, before.fields[name], after.fields[name])
 	}
 }
 
@@ -101,11 +103,11 @@ func (d *differ) pools() {
 		old, new := d.old.Pools[name], d.new.Pools[name]
 		was, is := before.fields[name], after.fields[name]
 		if old == nil || new == nil {
-			d.object(subject{KindPool, name}, was, is)
+			d.object(subject{KindPool, name, "pools." + name}, was, is)
 			continue
 		}
 		if !old.Equal(new) {
-			d.members(subject{KindPool, name}, was, is, "backends")
+			d.members(subject{KindPool, name, "pools." + name}, was, is, "backends")
 		}
 		d.backends(old, new, was.child("backends"), is.child("backends"))
 	}
@@ -132,7 +134,8 @@ func (d *differ) backends(old, new *Pool, was, is *value) {
 		if x != nil && y != nil && x.Equal(y) {
 			continue
 		}
-		d.object(subject{KindBackend, new.Name + "/" + name}, item(was, name), item(is, name))
+		a, b := item(was, name), item(is, name)
+		d.object(subject{KindBackend, new.Name + "/" + name, pathOf(b, a)}, a, b)
 	}
 }
 
@@ -167,9 +170,9 @@ func (d *differ) key(s subject, was, is *value) {
 		d.members(s, was, is)
 		return
 	}
-	from, to := writtenOr(was, is), writtenOr(is, was)
-	if !slices.Equal(from, to) || !sameSecrets(was, is) {
-		d.add(s, Changed, pathOf(was, is), from, to)
+	before, after := writtenOr(was, is), writtenOr(is, was)
+	if !slices.Equal(before, after) || !sameSecrets(was, is) {
+		d.add(s, Changed, pathOf(is, was), before, after)
 	}
 }
 
@@ -209,10 +212,10 @@ func (d *differ) settings() {
 		if k.name == "listeners" || k.name == "pools" || k.name == "include" {
 			continue
 		}
-		from := len(d.list)
+		first := len(d.list)
 		d.key(subject{kind: KindSetting}, was.fields[k.name], is.fields[k.name])
-		for i := range d.list[from:] {
-			d.list[from+i].Name = d.list[from+i].Path
+		for i := first; i < len(d.list); i++ {
+			d.list[i].Name, d.list[i].Field = d.list[i].Field, ""
 		}
 	}
 }

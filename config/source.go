@@ -88,7 +88,7 @@ type inputs struct {
 	sum     hash.Hash
 	total   int64
 	secrets map[string]secret // by path
-	trace   trace
+	trace   Trace
 }
 
 // secret is the outcome of reading one ${file:…}.

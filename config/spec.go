@@ -2,7 +2,9 @@ package config
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/json"
+	"fmt"
 	"strconv"
 	"strings"
 )
@@ -15,8 +17,28 @@ const Masked = "[secret]"
 // names it is the whole, includes and what was made through the API put together. It reports false for
 // what was not written. Names are those of keys and objects: "pools", "app", "backends", "b1".
 func (c *Config) Spec(names ...string) (json.RawMessage, bool) {
-	if c.made == nil {
+	v := c.find(names)
+	if v == nil {
 		return nil, false
+	}
+	return specOf(v), true
+}
+
+// SpecDigest is the SHA-256, in hex, of the same with the secrets; empty for what was not written.
+func (c *Config) SpecDigest(names ...string) string {
+	v := c.find(names)
+	if v == nil {
+		return ""
+	}
+	w := specWriter{reveal: true}
+	w.value(v)
+	return fmt.Sprintf("%x", sha256.Sum256(w.b.Bytes()))
+}
+
+// find returns what was written at a place, nil for nothing.
+func (c *Config) find(names []string) *value {
+	if c.made == nil {
+		return nil
 	}
 	v := c.made.root
 	for _, name := range names {
@@ -27,104 +49,114 @@ func (c *Config) Spec(names ...string) (json.RawMessage, bool) {
 			}
 		}
 		if next == nil {
-			return nil, false
+			return nil
 		}
 		v = next
 	}
-	return specOf(v), true
+	return v
 }
 
 // specOf is what was written about v.
 func specOf(v *value) json.RawMessage {
-	var b bytes.Buffer
-	writeSpec(&b, v)
-	return b.Bytes()
+	var w specWriter
+	w.value(v)
+	return w.b.Bytes()
 }
 
-func writeSpec(b *bytes.Buffer, v *value) {
+// specWriter writes what was written.
+type specWriter struct {
+	b      bytes.Buffer
+	reveal bool // secrets too
+}
+
+func (w *specWriter) value(v *value) {
 	switch {
 	case v.word != "":
-		writeText(b, v.word)
+		w.text(v.word)
 	case v.key.kind == kindObject:
-		writeMembers(b, v, v.key.children)
+		w.members(v)
 	case v.key.kind == kindMap:
-		b.WriteByte('{')
+		w.b.WriteByte('{')
 		for i, item := range v.items {
 			if i > 0 {
-				b.WriteByte(',')
+				w.b.WriteByte(',')
 			}
-			writeText(b, item.name)
-			b.WriteByte(':')
-			writeSpec(b, item)
+			w.text(item.name)
+			w.b.WriteByte(':')
+			w.value(item)
 		}
-		b.WriteByte('}')
+		w.b.WriteByte('}')
 	case v.key.kind == kindList:
-		b.WriteByte('[')
+		w.b.WriteByte('[')
 		for i, item := range v.items {
 			if i > 0 {
-				b.WriteByte(',')
+				w.b.WriteByte(',')
 			}
-			writeSpec(b, item)
+			w.value(item)
 		}
-		b.WriteByte(']')
+		w.b.WriteByte(']')
 	default:
-		writeScalar(b, v)
+		w.scalar(v)
 	}
 }
 
 // writeMembers writes an object in the order of the vocabulary.
-func writeMembers(b *bytes.Buffer, v *value, keys []*key) {
-	b.WriteByte('{')
+func (w *specWriter) members(v *value) {
+	w.b.WriteByte('{')
 	first := true
-	for _, k := range keys {
+	for _, k := range v.key.children {
 		member := v.fields[k.name]
 		if member == nil {
 			continue
 		}
 		if !first {
-			b.WriteByte(',')
+			w.b.WriteByte(',')
 		}
 		first = false
-		writeText(b, k.name)
-		b.WriteByte(':')
-		writeSpec(b, member)
+		w.text(k.name)
+		w.b.WriteByte(':')
+		w.value(member)
 	}
-	b.WriteByte('}')
+	w.b.WriteByte('}')
 }
 
 // writeScalar writes numbers and truth values as such, and everything else as it was written.
-func writeScalar(b *bytes.Buffer, v *value) {
+func (w *specWriter) scalar(v *value) {
 	switch raw := v.raw.(type) {
 	case bool:
-		b.WriteString(strconv.FormatBool(raw))
+		w.b.WriteString(strconv.FormatBool(raw))
 		return
 	case int64:
 		if v.key.kind == kindInt {
-			b.WriteString(strconv.FormatInt(raw, 10))
+			w.b.WriteString(strconv.FormatInt(raw, 10))
 			return
 		}
 	case float64:
 		if v.key.kind == kindFloat {
-			b.WriteString(strconv.FormatFloat(raw, 'g', -1, 64))
+			w.b.WriteString(strconv.FormatFloat(raw, 'g', -1, 64))
 			return
 		}
 	case string:
 		if v.key.kind == kindEnum || v.key.kind == kindReference {
-			writeText(b, raw)
+			w.text(raw)
 			return
 		}
 	}
-	if v.key.secret && !strings.Contains(v.text, "${file:") {
-		writeText(b, Masked)
+	switch {
+	case v.key.secret && w.reveal:
+		w.text(fmt.Sprint(v.raw))
+		return
+	case v.key.secret && !strings.Contains(v.text, "${file:"):
+		w.text(Masked)
 		return
 	}
-	writeText(b, v.text)
+	w.text(v.text)
 }
 
-func writeText(b *bytes.Buffer, text string) {
+func (w *specWriter) text(text string) {
 	quoted, err := plainText(text)
 	if err != nil {
 		panic("config: a text does not encode: " + err.Error())
 	}
-	b.Write(quoted)
+	w.b.Write(quoted)
 }

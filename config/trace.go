@@ -8,9 +8,9 @@ import (
 	"slices"
 )
 
-// trace remembers what was read for a configuration, so that one can look later whether it is still
-// the same. A zero trace has read nothing.
-type trace struct {
+// Trace remembers what was read for a configuration, so that one can look later whether it is still
+// the same. The zero Trace has read nothing. It is not changed any more once its Report is there.
+type Trace struct {
 	files map[string]mark     // by path
 	globs map[string][]string // what each pattern has matched
 }
@@ -21,7 +21,7 @@ type mark struct {
 	fault string
 }
 
-func newTrace() trace { return trace{files: map[string]mark{}, globs: map[string][]string{}} }
+func newTrace() Trace { return Trace{files: map[string]mark{}, globs: map[string][]string{}} }
 
 func markOf(data []byte, err error) mark {
 	if err != nil {
@@ -31,34 +31,38 @@ func markOf(data []byte, err error) mark {
 }
 
 // file remembers the outcome of reading one.
-func (t trace) file(path string, data []byte, err error) { t.files[path] = markOf(data, err) }
+func (t Trace) file(path string, data []byte, err error) { t.files[path] = markOf(data, err) }
 
 // glob remembers what a pattern has matched.
-func (t trace) glob(pattern string, paths []string) { t.globs[pattern] = paths }
+func (t Trace) glob(pattern string, paths []string) { t.globs[pattern] = paths }
 
-// Outdated reports whether a file that was read for the report, an include or a ${file:…}, has another
-// content by now, has come or has gone. It reads all of them.
-func (r Report) Outdated() bool {
-	for pattern, before := range r.trace.globs {
-		if paths, err := filepath.Glob(pattern); err == nil && !slices.Equal(paths, before) {
-			return true
+// Trace is what was read for the report.
+func (r Report) Trace() Trace { return r.trace }
+
+// Again reads the same files, patterns and ${file:…} once more, and is what was found this time.
+func (t Trace) Again() Trace {
+	now := newTrace()
+	for pattern, before := range t.globs {
+		paths, err := filepath.Glob(pattern)
+		if err != nil {
+			paths = before // it is the pattern that is bad, and has been
 		}
+		now.glob(pattern, paths)
 	}
-	for path, before := range r.trace.files {
-		if markNow(path) != before {
-			return true
-		}
+	for path := range t.files {
+		now.files[path] = markNow(path)
 	}
-	return false
+	return now
 }
 
-// SameRead reports whether both reports were made from the same files with the same content.
-func (r Report) SameRead(other Report) bool { return maps.Equal(r.trace.files, other.trace.files) }
+// Equal reports whether the same was read.
+func (t Trace) Equal(other Trace) bool {
+	return maps.Equal(t.files, other.files) && maps.EqualFunc(t.globs, other.globs, slices.Equal[[]string])
+}
 
 // markNow is what a file is at this moment.
 func markNow(path string) mark {
-	info, err := os.Stat(path)
-	if err == nil && !info.Mode().IsRegular() {
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
 		return markOf(nil, wantRegular(path))
 	}
 	data, err := readLimited(path, maxFileBytes)
