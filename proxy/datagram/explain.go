@@ -41,5 +41,5 @@ func (p *Pool) Session(client netip.Addr, id []byte) (b *balancer.Backend, why s
 	if set.sticky == nil {
 		return nil, "the pool has no persistence"
 	}
-	return set.sticky.table.Explain(client, wire.Now())
+	return set.sticky.Table().Explain(client, wire.Now())
 }

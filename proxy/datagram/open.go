@@ -85,34 +85,41 @@ func (k *Socket) connect(a *arrival, tried *balancer.Tried) (*session, telemetry
 	p := a.site.target.pool
 	set := p.settings.Load()
 	src := a.from.Client()
-	key := persistence.AddressKey(src.Addr())
-	had := set.sticky.find(key, k.now)
+	bond := set.sticky.Find(src.Addr(), k.now)
 	flow := balancer.Flow{Src: src, Dst: a.from.Local(), Proto: balancer.UDP, CID: a.cid}
 	var refusing *balancer.Backend // that is left for the case that nobody else is there
 	moving := tried.Len() > 0      // one that has a backend rather stays: each move takes a port
 	for {
-		lease, err := k.acquire(p, set, a.want, had, flow, tried)
+		lease, err := k.acquire(p, set, a.want, bond.Backend(), flow, tried)
 		if err == nil && lease.Backend().Peer().(*peer).refusing(k.now) {
 			refusing = lease.Backend()
 			lease.Release()
 			tried.Add(refusing)
 			continue
 		}
+		only := a.want // that it can go to
 		if err != nil && refusing != nil && !moving {
 			lease, err = p.Balancer.AcquireBackend(refusing, nil)
-			refusing = nil
+			only, refusing = refusing, nil
 		}
 		if err != nil {
 			return nil, refusal(err)
 		}
+		b := lease.Backend()
+		if b == only {
+			bond.Take(b, k.now)
+		} else if !bond.Claim(b, k.now) { // another session of the client has chosen meanwhile
+			lease.Release()
+			continue
+		}
 		s, err := k.dial(a, p, set, lease)
 		if err == nil {
-			if set.sticky != nil {
-				p.stats.Session(s.shard, set.sticky.joined(key, had, lease.Backend(), k.now))
+			if r := bond.Result(); r != persistence.None {
+				p.stats.Session(s.shard, sessionResults[r])
 			}
 			return s, 0
 		}
-		b := lease.Backend()
+		bond.Failed()
 		lease.Release()
 		tried.Add(b)
 		switch {
@@ -125,6 +132,11 @@ func (k *Socket) connect(a *arrival, tried *balancer.Tried) (*session, telemetry
 	}
 }
 
+// sessionResults are the words of the telemetry for what became of the session of a client.
+var sessionResults = [...]telemetry.SessionResult{
+	persistence.Hit: telemetry.SessionHit, persistence.New: telemetry.SessionNew, persistence.Lost: telemetry.SessionLost,
+}
+
 // acquire takes a lease: on the backend that the connection belongs to, on that of the client, or on any.
 func (k *Socket) acquire(p *Pool, set *settings, want, had *balancer.Backend, flow balancer.Flow, tried *balancer.Tried) (balancer.Lease, error) {
 	if want != nil {
@@ -134,7 +146,7 @@ func (k *Socket) acquire(p *Pool, set *settings, want, had *balancer.Backend, fl
 	}
 	if had != nil {
 		lease, err := p.Balancer.AcquireBackend(had, tried)
-		if err == nil || set.sticky.fail {
+		if err == nil || set.sticky.Fails() {
 			return lease, err
 		}
 	}

@@ -6,6 +6,7 @@ import (
 
 	"weir/balancer"
 	"weir/config"
+	persistence "weir/proxy/session"
 	"weir/telemetry"
 )
 
@@ -30,7 +31,7 @@ type settings struct {
 	quic      bool
 	cidOffset int
 	cidLength int
-	sticky    *sticky // nil: no persistence
+	sticky    *persistence.Addresses // nil: no persistence
 }
 
 // NewPool makes the pool that c describes, which must not be changed afterwards. offset is where its
@@ -47,7 +48,7 @@ func (p *Pool) Apply(c *config.Pool, now time.Time) balancer.Change {
 	s := newSettings(c, p.settings.Load())
 	p.settings.Store(s)
 	change := p.Balancer.Apply(c, now)
-	s.sticky.follow(p.Balancer, change.Removed)
+	s.sticky.Follow(p.Balancer, change.Removed)
 	p.servers.forget(change.Removed)
 	return change
 }
@@ -72,11 +73,11 @@ func newSettings(c *config.Pool, old *settings) *settings {
 		rebalance: c.Rebalance, queue: c.Timeouts.Queue, quic: c.Protocol == config.QUIC,
 		cidOffset: c.Hash.CIDOffset, cidLength: c.Hash.CIDLength,
 	}
-	var previous *sticky
+	var previous *persistence.Addresses
 	if old != nil {
 		previous = old.sticky
 	}
-	s.sticky = newSticky(c.Persistence, previous)
+	s.sticky = persistence.NewAddresses(c.Persistence, previous)
 	return s
 }
 

@@ -12,7 +12,7 @@ import (
 // Sweep ends the sessions of backends that have been on their way out for long enough, and forgets
 // expired persistence. It is called about once a second, by one goroutine.
 func (p *Pool) Sweep(now int64) {
-	p.settings.Load().sticky.sweep(now)
+	p.settings.Load().sticky.Sweep(wire.Now)
 	for _, b := range p.Balancer.Drained(wire.Time(now)) {
 		b.Peer().(*peer).cut(endDrained)
 	}
