@@ -129,7 +129,7 @@ func (p *Pool) Readmit(now time.Time) (back []*Backend) {
 	defer p.mu.Unlock()
 	for _, s := range p.seats {
 		if e := s.backend.Ejection(); e != nil && !now.Before(e.Until) {
-			s.readmit(e.Until)
+			s.readmit(now)
 			back = append(back, s.backend)
 		}
 	}

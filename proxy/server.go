@@ -82,7 +82,7 @@ func New(o Options) (*Server, error) {
 	}
 	s.engine = &exchange.Engine{
 		Log: o.Log, Telemetry: o.Telemetry, Watcher: watcher, Arrivals: arrivals, Descriptors: admit.NewDescriptors(limit),
-		ConnectFailed: s.connectFailed,
+		ConnectFailed: s.connectFailed, Ejected: s.ejected,
 	}
 	s.engine.SetTime(time.Now()) // from now on it is the steward's
 	if o.AccessLog != nil {
@@ -90,8 +90,10 @@ func New(o Options) (*Server, error) {
 	}
 	s.streams = newStreams(o, limit, s.engine.Descriptors)
 	s.streams.engine.ConnectFailed, s.streams.engine.Watcher = s.connectFailed, watcher
+	s.streams.engine.Ejected = s.ejected
 	s.engine.Pipes = s.streams.engine.Pipes // one stock for all
 	s.datagrams = newDatagrams(o, limit, s.engine.Descriptors, s.connectFailed)
+	s.datagrams.engine.Ejected = s.ejected
 	s.pools.Store(&map[string]*exchange.Pool{})
 	s.monitor = healthcheck.New(healthcheck.Options{Observe: s.observe})
 	s.steward = newSteward(s)

@@ -56,6 +56,7 @@ func (w *steward) run() {
 	timer := time.NewTimer(stewardRound)
 	defer timer.Stop()
 	swept, refreshed := time.Now(), time.Now()
+	var outlook outlook
 	for {
 		select {
 		case <-w.quit:
@@ -75,6 +76,7 @@ func (w *steward) run() {
 			refreshed = now
 			w.server.refreshCertificates()
 		}
+		outlook.look(w.server, now)
 		w.drain(now)
 		wait := min(w.ramp(now), stewardRound)
 		if next := w.server.moveStreams(now); next > 0 {

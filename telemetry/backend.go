@@ -1,6 +1,10 @@
 package telemetry
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+
+	"weir/balancer"
+)
 
 // Backend counts what happened with one backend of a pool, by its name in the configuration: a
 // backend that gets another address keeps its counters. Its methods may be called concurrently;
@@ -12,6 +16,7 @@ type Backend struct {
 	opened     atomic.Uint64
 	closed     atomic.Uint64
 	probes     [2]atomic.Uint64 // failed, passed
+	ejections  [balancer.FaultCount]atomic.Uint64
 }
 
 // backendShard is what one shard writes for a request.
@@ -76,6 +81,9 @@ func (b *Backend) ConnectionClosed() { b.closed.Add(1) }
 
 // ConnectError counts a failure to connect (ConnectReasonOf).
 func (b *Backend) ConnectError(r ConnectReason) { b.connect[min(r, ConnectOther)].Add(1) }
+
+// Ejected counts that live traffic has put the backend out of service.
+func (b *Backend) Ejected(why balancer.Fault) { b.ejections[min(why, balancer.FaultCount-1)].Add(1) }
 
 func (b *Backend) shard(s Shard) *backendShard { return &b.shards[int(s)&(len(b.shards)-1)] }
 

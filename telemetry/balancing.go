@@ -24,6 +24,7 @@ func (s *sink) balancing(r *Registry, p *balancer.Pool) {
 func (s *sink) member(r *Registry, pool string, m balancer.Member) {
 	b := m.Backend
 	s.sendBool(backendUp, m.Health == balancer.Up, pool, b.Name())
+	s.sendBool(backendEjected, m.Ejected, pool, b.Name())
 	s.sendBool(backendDraining, m.State == config.Drain, pool, b.Name())
 	s.send(backendWeight, float64(m.Weight), pool, b.Name())
 	s.send(backendEffectiveWeight, m.Effective, pool, b.Name())

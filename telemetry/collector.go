@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"weir/balancer"
 )
 
 // collector reads the counters of a Registry for one scrape.
@@ -209,6 +211,9 @@ func (s *sink) backend(b *Backend) {
 	}
 	for i := range b.connect {
 		s.sendCount(backendConnectErrors, b.connect[i].Load(), b.pool, b.name, connectNames[i])
+	}
+	for why := range b.ejections {
+		s.sendCount(ejectionsTotal, b.ejections[why].Load(), b.pool, b.name, balancer.Fault(why).String())
 	}
 	s.sendCount(backendOpened, totals.opened, b.pool, b.name)
 	s.sendCount(backendOpen, totals.open, b.pool, b.name)

@@ -88,6 +88,8 @@ const (
 	backendWeight
 	backendEffectiveWeight
 	slowStartRatio
+	backendEjected
+	ejectionsTotal
 	backendActive
 	backendPicks
 	backendRequests
@@ -193,6 +195,10 @@ var series = [seriesCount]Series{
 		"Weight that the backend's share of new flows follows at present; 0 if it gets none."},
 	slowStartRatio: {"weir_slow_start_ratio", Gauge, BackendLevel, onBackend,
 		"How far the backend's slow start has come, from 0.1 to 1; 1 if none is going on."},
+	backendEjected: {"weir_backend_ejected", Gauge, BackendLevel, onBackend,
+		"Whether the backend is out of service because live traffic failed on it (1)."},
+	ejectionsTotal: {"weir_ejections_total", Counter, BackendLevel, with(onBackend, "reason"),
+		"How often the backend was ejected, by the last of the faults in a row."},
 	backendActive: {"weir_backend_connections_active", Gauge, BackendLevel, onBackend,
 		"Leases held on the backend: requests in progress, or connections at layer 4."},
 	backendPicks: {"weir_backend_picks_total", Counter, BackendLevel, onBackend,

@@ -26,6 +26,10 @@ type Engine struct {
 	// ConnectFailed is told of every backend that is not there. It must not block; nil: nobody is.
 	ConnectFailed func(pool string, b *balancer.Backend, err error)
 
+	// Ejected is told of every backend that live traffic has put out of service. It must not block; nil:
+	// nobody is.
+	Ejected func(pool string, b *balancer.Backend, e balancer.Ejection)
+
 	// AccessLog is nil while there is none.
 	AccessLog atomic.Pointer[telemetry.AccessLog]
 

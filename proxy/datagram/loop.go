@@ -10,6 +10,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"weir/balancer"
 	"weir/proxy/wire"
 	"weir/telemetry"
 )
@@ -284,6 +285,7 @@ func (s *session) absent(errno syscall.Errno, now int64) {
 	if f := s.pool.engine.ConnectFailed; p.absent(now) && f != nil {
 		f(s.pool.Balancer.Name(), p.backend, os.NewSyscallError("send", errno))
 	}
+	s.pool.Balancer.Failed(p.backend, balancer.FaultConnect, time.Now())
 }
 
 // unreachable lists what the kernel makes of ICMP messages that say so.

@@ -92,6 +92,7 @@ func (p *peer) refusing(now int64) bool {
 
 // present notes that the backend has answered.
 func (p *peer) present() {
+	p.backend.Succeeded()
 	if p.refused.Load() != 0 {
 		p.refused.Store(0)
 	}

@@ -39,7 +39,7 @@ type settings struct {
 func (e *Engine) NewPool(c *config.Pool, offset uint64, now time.Time) *Pool {
 	p := &Pool{engine: e, stats: e.Telemetry.Pool(c.Name)}
 	p.settings.Store(newSettings(c, nil))
-	p.Balancer = balancer.NewPool(c, balancer.Options{Attach: p.attach, Offset: offset}, now)
+	p.Balancer = balancer.NewPool(c, balancer.Options{Attach: p.attach, Offset: offset, Ejected: p.ejected}, now)
 	return p
 }
 
@@ -86,5 +86,12 @@ func (p *Pool) attach(b *balancer.Backend) balancer.Peer {
 	return &peer{
 		pool: p, backend: b, stats: p.engine.Telemetry.Backend(p.stats.Name(), b.Name()),
 		ports: p.engine.ports.join(b.Address()),
+	}
+}
+
+// ejected hands on that live traffic has put b out of service.
+func (p *Pool) ejected(b *balancer.Backend, e balancer.Ejection) {
+	if f := p.engine.Ejected; f != nil {
+		f(p.Balancer.Name(), b, e)
 	}
 }

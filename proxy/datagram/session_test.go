@@ -391,7 +391,7 @@ func TestDrained(t *testing.T) {
 
 // TestRefusing: new sessions avoid a backend that is not there, ever longer, until it answers.
 func TestRefusing(t *testing.T) {
-	p := &peer{}
+	p := &peer{backend: &balancer.Backend{}}
 	second := int64(time.Second)
 	if p.refusing(second) {
 		t.Error("before anything happened")

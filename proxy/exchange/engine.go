@@ -30,6 +30,10 @@ type Engine struct {
 	// ConnectFailed is told of every backend that could not be connected to. It must not block.
 	ConnectFailed func(pool string, b *balancer.Backend, err error)
 
+	// Ejected is told of every backend that live traffic has put out of service. It must not block; nil:
+	// nobody is.
+	Ejected func(pool string, b *balancer.Backend, e balancer.Ejection)
+
 	// SessionKey is that of the cookies of pools without keys in their configuration; nil: each makes a
 	// random one. NewPool and Pool.Apply alone look at it.
 	SessionKey []byte

@@ -235,7 +235,7 @@ func (c *client) done() {
 		stats = x.target.stats
 	}
 	if x.leased {
-		x.lease.Backend().Peer().(*peer).stats.Request(c.shard, x.answer, x.outcome)
+		c.settled(x.lease.Backend(), x.answer, x.outcome)
 		x.lease.Release()
 		x.leased = false
 	}

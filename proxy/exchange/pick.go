@@ -156,7 +156,11 @@ func (c *client) connectFailed(err error) {
 	x.lease.Release()
 	x.leased, x.fresh = false, false
 	x.tried.Add(b)
-	if f := c.set.engine.ConnectFailed; f != nil && reason != telemetry.ConnectLocal {
+	if reason == telemetry.ConnectLocal {
+		return
+	}
+	if f := c.set.engine.ConnectFailed; f != nil {
 		f(x.target.pool.Balancer.Name(), b, err)
 	}
+	c.faulty(b, balancer.FaultConnect)
 }

@@ -53,7 +53,7 @@ func (e *Engine) NewPool(c *config.Pool, tlsConfig *tls.Config, offset uint64, n
 	p := &Pool{engine: e, stats: e.Telemetry.Pool(c.Name)}
 	s := newSettings(c, tlsConfig)
 	s.sticky = mustSticky(c, e, nil)
-	p.Balancer = balancer.NewPool(c, balancer.Options{Attach: p.attach, Offset: offset}, now)
+	p.Balancer = balancer.NewPool(c, balancer.Options{Attach: p.attach, Offset: offset, Ejected: p.ejected}, now)
 	s.sticky.follow(p.Balancer, nil)
 	p.settings.Store(s)
 	return p
@@ -151,4 +151,11 @@ func newSettings(c *config.Pool, tlsConfig *tls.Config) *settings {
 func (p *Pool) attach(b *balancer.Backend) balancer.Peer {
 	return &peer{pool: p, backend: b, stats: p.engine.Telemetry.Backend(p.stats.Name(), b.Name()),
 		conns: map[*backendConn]struct{}{}}
+}
+
+// ejected hands on that live traffic has put b out of service.
+func (p *Pool) ejected(b *balancer.Backend, e balancer.Ejection) {
+	if f := p.engine.Ejected; f != nil {
+		f(p.Balancer.Name(), b, e)
+	}
 }

@@ -59,7 +59,7 @@ func (c *client) retryElsewhere(wanted bool, f *failure, why telemetry.RetryReas
 		return false
 	}
 	b := x.lease.Backend()
-	b.Peer().(*peer).stats.Request(c.shard, 0, f.outcome)
+	c.settled(b, 0, f.outcome)
 	x.lease.Release()
 	x.leased, x.fresh, x.failed, x.cause = false, false, f, nil
 	x.tried.Add(b)
@@ -100,7 +100,7 @@ func (c *client) retryStatus(interim bool) bool {
 		return false
 	}
 	c.dropBackend()
-	b.Peer().(*peer).stats.Request(c.shard, c.work.res.Status, telemetry.OutcomeOK)
+	c.settled(b, c.work.res.Status, telemetry.OutcomeOK)
 	x.lease.Release()
 	x.lease, x.tried, x.fresh = next, tried, false
 	x.attempts++

@@ -193,9 +193,13 @@ func (s *session) connectFailed(pool *Pool, err error, tried *balancer.Tried) {
 	s.lease.Release()
 	s.lease = balancer.Lease{}
 	tried.Add(b)
-	if f := pool.engine.ConnectFailed; f != nil && reason != telemetry.ConnectLocal {
+	if reason == telemetry.ConnectLocal {
+		return
+	}
+	if f := pool.engine.ConnectFailed; f != nil {
 		f(pool.Balancer.Name(), b, err)
 	}
+	pool.Balancer.Failed(b, balancer.FaultConnect, time.Now())
 }
 
 // greet sets the socket of a backend up, tells it who the client is, in one piece before anything else,

@@ -3,6 +3,7 @@ package stream
 import (
 	"time"
 
+	"weir/balancer"
 	"weir/proxy/wire"
 	"weir/telemetry"
 )
@@ -74,6 +75,12 @@ func (s *session) finish(e end) {
 		shut(s.backend, e.orderly)
 		s.peer.leave(s)
 		s.peer.stats.Connection(s.shard, e.outcome)
+		switch e.outcome {
+		case telemetry.OutcomeOK, telemetry.OutcomeRetriedOK:
+			s.peer.backend.Succeeded()
+		case telemetry.OutcomeBackendReset:
+			s.peer.pool.Balancer.Failed(s.peer.backend, balancer.FaultReset, time.Now())
+		}
 		c.engine.Descriptors.Leave(1)
 	}
 	if s.lease.Backend() != nil {

@@ -44,7 +44,7 @@ type settings struct {
 func (e *Engine) NewPool(c *config.Pool, tlsConfig *tls.Config, offset uint64, now time.Time) *Pool {
 	p := &Pool{engine: e, stats: e.Telemetry.Pool(c.Name), retired: map[*peer]struct{}{}}
 	p.settings.Store(newSettings(c, tlsConfig, nil))
-	p.Balancer = balancer.NewPool(c, balancer.Options{Attach: p.attach, Offset: offset}, now)
+	p.Balancer = balancer.NewPool(c, balancer.Options{Attach: p.attach, Offset: offset, Ejected: p.ejected}, now)
 	return p
 }
 
@@ -93,4 +93,11 @@ func newSettings(c *config.Pool, tlsConfig *tls.Config, old *settings) *settings
 func (p *Pool) attach(b *balancer.Backend) balancer.Peer {
 	return &peer{pool: p, backend: b, stats: p.engine.Telemetry.Backend(p.stats.Name(), b.Name()),
 		sessions: map[*session]struct{}{}}
+}
+
+// ejected hands on that live traffic has put b out of service.
+func (p *Pool) ejected(b *balancer.Backend, e balancer.Ejection) {
+	if f := p.engine.Ejected; f != nil {
+		f(p.Balancer.Name(), b, e)
+	}
 }
