@@ -88,7 +88,8 @@ func (p *Pool) Snapshot() *Snapshot { return p.snapshot.Load() }
 // Apply makes the pool what c says. Backends are matched by name and address; one that is still
 // there keeps its identity with health, ramp, leases and override. Nothing happens, and no snapshot
 // is published, if nothing differs. When Apply returns, the snapshot without the removed backends
-// is published and their peers have been told to retire. c must not be changed afterwards. It
+// is published and their peers have been told to retire. Overrides that c has otherwise than the
+// configuration before it replace those of SetAdmin. c must not be changed afterwards. It
 // panics if there are more than MaxBackends.
 func (p *Pool) Apply(c *config.Pool, now time.Time) Change {
 	if len(c.Backends) > MaxBackends {
@@ -112,6 +113,11 @@ func (p *Pool) reconcile(c *config.Pool, now time.Time) (change Change) {
 		old[s.file.Name] = s
 	}
 	founding := p.config == nil || p.founding && p.config.Resolving > 0
+	var overrides map[string]config.Override // that the one before had
+	if p.config != nil {
+		overrides = p.config.Overrides
+	}
+	p.wishes.follow(overrides, c.Overrides)
 	p.config, p.founding = c, founding
 	p.seats = make([]*seat, 0, len(c.Backends))
 	for _, want := range c.Backends {

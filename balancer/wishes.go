@@ -40,9 +40,27 @@ func (w wishes) of(b *config.Backend) Override {
 	return o
 }
 
-// retain forgets the overrides of backends that c does not name.
+// follow takes over what the configuration has otherwise than the one before it. What was wished by
+// SetAdmin meanwhile stays.
+func (w *wishes) follow(before, now map[string]config.Override) {
+	for backend, o := range now {
+		if !o.Equal(before[backend]) {
+			w.set(backend, Override(o.Clone()))
+		}
+	}
+	for backend := range before {
+		if _, stays := now[backend]; !stays {
+			w.set(backend, Override{})
+		}
+	}
+}
+
+// retain forgets the overrides of backends that c knows nothing of.
 func (w wishes) retain(c *config.Pool) {
-	maps.DeleteFunc(w, func(backend string, _ Override) bool { return !hasBackend(c, backend) })
+	maps.DeleteFunc(w, func(backend string, _ Override) bool {
+		_, waits := c.Overrides[backend]
+		return !waits && !hasBackend(c, backend)
+	})
 }
 
 // hasBackend reports whether c has a backend of that name, or may have it as soon as one of its names has that

@@ -64,22 +64,6 @@ func (o Override) String() string {
 	return strings.Join(parts, ", ")
 }
 
-// Override is what an operator wants of the named backend: what was said of it, or, of one of the
-// addresses NAME/IP of a name, what was said of NAME. Each of the two settings is looked for apart.
-func (p *Pool) Override(backend string) Override {
-	o := p.Overrides[backend]
-	if name, _, found := strings.Cut(backend, "/"); found {
-		whole := p.Overrides[name]
-		if o.State == nil {
-			o.State = whole.State
-		}
-		if o.Weight == nil {
-			o.Weight = whole.Weight
-		}
-	}
-	return o
-}
-
 // WithOverrides is c with other overrides, by pool and backend. c itself is not changed.
 func (c *Config) WithOverrides(overrides map[string]map[string]Override) *Config {
 	out := *c
