@@ -1,7 +1,9 @@
 package proxy
 
 import (
+	"bufio"
 	"fmt"
+	"net"
 	"strconv"
 	"strings"
 	"testing"
@@ -52,6 +54,24 @@ func TestConnectionsOfOneClient(t *testing.T) {
 	r.apply(load(t, strings.Replace(text, "per_client_connections: 2", "per_client_connections: 1", 1)))
 	r.dial().want("GET", 503, "too many connections")
 	first.get("/", "ok")
+}
+
+// TestPaceOfOthers: connections of a client beyond its share use up nothing of the pace
+// at which others may come.
+func TestPaceOfOthers(t *testing.T) {
+	r := start(t, site("limits: { per_client_connections: 1, new_connections_per_second: 3 }", "", answering(t, ok200).Addr()))
+	r.dial().get("/", "ok")
+	for range 8 {
+		r.dial().want("GET", 503, "too many connections")
+	}
+	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 9)}}
+	c, err := d.Dial("tcp", r.addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	other := &client{t, c.(*net.TCPConn), bufio.NewReader(c)}
+	other.get("/", "ok")
 }
 
 func TestNewConnectionsPerSecond(t *testing.T) {

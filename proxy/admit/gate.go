@@ -68,15 +68,17 @@ func (g *Gate) Adopt() {
 }
 
 // Enter decides about a connection of a client at the time now, in ns. With refused 0 it is in, and
-// counted, which may be nil, is left with the same address when it ends.
+// counted, which may be nil, is left with the same address when it ends. A connection that is refused
+// uses up nothing: a client that has its share takes nobody else's.
 func (g *Gate) Enter(client netip.Addr, now int64) (counted *Connections, refused Refusal) {
 	switch {
 	case !g.access.Allowed(client):
 		return nil, RefusedDenied
-	case !g.pace.Allow(now):
-		return nil, RefusedPace
 	case !g.perClient.Enter(client):
 		return nil, RefusedPerClient
+	case !g.pace.Allow(now):
+		g.perClient.Leave(client)
+		return nil, RefusedPace
 	}
 	return g.perClient, 0
 }

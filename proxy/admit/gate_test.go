@@ -25,10 +25,20 @@ func TestGate(t *testing.T) {
 	enter(g, bad, RefusedDenied) // and takes nothing of the pace
 	first := enter(g, a, 0)
 	enter(g, a, 0)
-	enter(g, a, RefusedPerClient)
+	for range 10 {
+		enter(g, a, RefusedPerClient) // nor does a client that has its share
+	}
 	enter(g, b, 0)
-	enter(g, b, RefusedPace)
+	second := enter(g, b, 0)
+	c := netip.MustParseAddr("192.0.2.3")
+	for range 10 {
+		enter(g, c, RefusedPace) // which counts for no client
+	}
+	if n := g.perClient.Clients(); n != 2 {
+		t.Errorf("%d clients have connections, want 2", n)
+	}
 	first.Leave(a)
+	second.Leave(b)
 
 	o.PerClient = 1
 	next, err := NewGate(o, g)

@@ -86,11 +86,12 @@ func (s *Site) admit(peer netip.Addr) (counted *admit.Connections, why telemetry
 	if !a.access.Allowed(peer) {
 		return nil, telemetry.RejectDenied, false
 	}
-	if a.pace != nil && !a.pace.Allow(wire.Now()) {
-		return nil, telemetry.RejectRate, false
-	}
-	if a.perClient != nil && !a.perClient.Enter(peer) {
+	if !a.perClient.Enter(peer) { // before the pace, or a client that has its share uses up that of others
 		return nil, telemetry.RejectPerClient, false
+	}
+	if a.pace != nil && !a.pace.Allow(wire.Now()) {
+		a.perClient.Leave(peer)
+		return nil, telemetry.RejectRate, false
 	}
 	return a.perClient, 0, true
 }
