@@ -199,7 +199,7 @@ func sameSecrets(was, is *value) bool {
 	if was == nil || is == nil {
 		return true
 	}
-	if is.key.secret {
+	if is.secret() {
 		return reflect.DeepEqual(was.raw, is.raw)
 	}
 	return slices.EqualFunc(was.items, is.items, sameSecrets)

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -143,15 +144,26 @@ func (w *specWriter) scalar(v *value) {
 		}
 	}
 	switch {
-	case v.key.secret && w.reveal:
+	case v.secret() && w.reveal:
 		w.text(fmt.Sprint(v.raw))
 		return
-	case v.key.secret && !strings.Contains(v.text, "${file:"):
+	case v.secret() && !strings.Contains(v.text, "${file:"):
 		w.text(Masked)
 		return
 	}
 	w.text(v.text)
 }
+
+// secret reports whether a scalar is not shown: because its row says so, or as the value of a field that
+// carries credentials.
+func (v *value) secret() bool {
+	return v.key.secret || v.key.kind == kindFieldValue && slices.ContainsFunc(credentialFields, func(name string) bool {
+		return strings.EqualFold(v.name, name)
+	})
+}
+
+// credentialFields are the names of such fields.
+var credentialFields = []string{"Authorization", "Proxy-Authorization", "Cookie", "Set-Cookie", "X-Auth-Token", "X-Api-Key"}
 
 func (w *specWriter) text(text string) {
 	quoted, err := plainText(text)

@@ -2,6 +2,9 @@ package config
 
 import "strings"
 
+// Closest returns the word that was most probably meant by got, or nothing. Ties go to the first.
+func Closest(got string, words []string) string { return closest(got, words) }
+
 // closest returns the word that was most probably meant by got, or nothing. Ties go to the first.
 func closest(got string, words []string) string {
 	const longest = 64 // nobody means a short word by a long one
