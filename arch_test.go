@@ -28,6 +28,7 @@ var mayImport = map[string][]string{
 	"balancer":       {},
 	"balancer/sim":   {"balancer"},
 	"healthcheck":    {},
+	"resolve":        {},
 	"telemetry":      {"balancer"},
 	"bench":          {},
 	"bench/...":      {"bench", "bench/..."},
