@@ -185,7 +185,7 @@ func (s *session) hold(c *wire.Conn) {
 }
 
 // connectFailed gives the lease back and tells the world. A lack of descriptors or ports on this
-// machine is no fault of the backend.
+// machine is no fault of the backend, nor is what this client wants to speak.
 func (s *session) connectFailed(pool *Pool, err error, tried *balancer.Tried) {
 	b := s.lease.Backend()
 	reason := telemetry.ConnectReasonOf(err)
@@ -193,7 +193,7 @@ func (s *session) connectFailed(pool *Pool, err error, tried *balancer.Tried) {
 	s.lease.Release()
 	s.lease = balancer.Lease{}
 	tried.Add(b)
-	if reason == telemetry.ConnectLocal {
+	if reason == telemetry.ConnectLocal || errors.Is(err, errProtocol) {
 		return
 	}
 	if f := pool.engine.ConnectFailed; f != nil {

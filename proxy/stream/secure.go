@@ -4,6 +4,9 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
+	"net"
+	"syscall"
 
 	"weir/internal/sniff"
 	"weir/proxy/certs"
@@ -13,6 +16,10 @@ import (
 
 // errTLS marks a failed handshake with a backend.
 var errTLS = errors.New("tls handshake")
+
+// errProtocol marks one with a backend that does not speak what the client has chosen to speak. That is no
+// sign of ill health, or any client could have a backend taken out of service.
+var errProtocol = errors.New("the backend does not speak the protocol of this client")
 
 // Why a handshake ends a session.
 var (
@@ -30,6 +37,8 @@ func (s *session) accept(hello *sniff.Hello) (*cause, error) {
 	switch {
 	case errors.Is(err, wire.ErrTimeout):
 		return causeHandshakeLate, nil
+	case left(err):
+		return causeLeft, nil
 	case err != nil:
 		return causeHandshake, err
 	}
@@ -42,6 +51,12 @@ func (s *session) accept(hello *sniff.Hello) (*cause, error) {
 	return nil, nil
 }
 
+// left reports whether a handshake has failed because the client has gone, as those do that only look
+// whether the port is open.
+func left(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET)
+}
+
 // secure does the handshake with the backend that c is connected to, within the time-out of the pool. It
 // asks for the protocol that was agreed on with the client, if there is one.
 func (s *session) secure(c *wire.Conn) error {
@@ -52,8 +67,22 @@ func (s *session) secure(c *wire.Conn) error {
 	}
 	secure := wire.NewSecure(c, tls.Client, config)
 	if err := secure.Handshake(wire.After(wire.Now(), s.settings.timeouts.TLS)); err != nil {
+		if s.alpn != "" && refusesProtocol(err) {
+			return fmt.Errorf("%w: %w (%s)", errTLS, errProtocol, s.alpn)
+		}
 		return fmt.Errorf("%w: %w", errTLS, err)
 	}
 	s.layers[wire.Backend] = secure
 	return nil
+}
+
+// noApplicationProtocol is the alert of a server that speaks nothing that it was offered (RFC 7301, section
+// 3.2).
+const noApplicationProtocol = tls.AlertError(120)
+
+// refusesProtocol reports whether the backend has ended a handshake by that alert. The type that
+// crypto/tls gives it is its own, so that it is known by its text.
+func refusesProtocol(err error) bool {
+	remote, ok := errors.AsType[*net.OpError](err)
+	return ok && remote.Op == "remote error" && remote.Err.Error() == noApplicationProtocol.Error()
 }

@@ -144,3 +144,66 @@ func TestStopDuringHandshakes(t *testing.T) {
 	wantReset(t, silent)
 	r.wantOutcome(telemetry.OutcomeDraining, "weir", 2)
 }
+
+// TestProtocolOfTheClient: a backend that does not speak what a client has chosen is passed over for that
+// client, and nobody takes it for ill.
+func TestProtocolOfTheClient(t *testing.T) {
+	cert := lbtest.NewCertificate(t, "127.0.0.1")
+	r := newRig(t, nil, secured(t, cert, "a", "other").Addr(), secured(t, cert, "b", "other").Addr())
+	roots := x509.NewCertPool()
+	roots.AddCert(cert.Pair.Leaf)
+	r.tls = &tls.Config{RootCAs: roots}
+	r.apply(func(p *config.Pool) { p.Timeouts.TLS = patience })
+	trust := terminate(t, r)
+	c := tls.Client(r.dial(), trust)
+	if err := c.Handshake(); err != nil {
+		t.Fatal(err)
+	}
+	wantReset(t, c)
+	e := r.wantOutcome(telemetry.OutcomeBackendTLS, "weir", 1)
+	if e.Attempts != 2 || !strings.Contains(e.Reason, "does not speak the protocol of this client (sql)") {
+		t.Errorf("logged as %+v", e)
+	}
+	if n := r.failed.Load(); n != 0 {
+		t.Errorf("%d failures were reported, want none", n)
+	}
+	// Where it is not the client that has chosen, it is the fault of the backend.
+	r.tls = &tls.Config{RootCAs: roots, NextProtos: []string{"sql"}}
+	r.apply(func(*config.Pool) {})
+	trust.NextProtos = nil
+	if err := tls.Client(r.dial(), trust).Handshake(); err != nil {
+		t.Fatal(err)
+	}
+	r.wantOutcome(telemetry.OutcomeBackendTLS, "weir", 2)
+	if n := r.failed.Load(); n != 2 {
+		t.Errorf("%d failures were reported, want 2", n)
+	}
+}
+
+// TestClientLeavesTheHandshake: those who only look whether the port is open have sent nothing bad.
+func TestClientLeavesTheHandshake(t *testing.T) {
+	r := newRig(t, nil, named(t, "a").Addr())
+	terminate(t, r)
+	r.dial().Close()
+	r.wantOutcome(telemetry.OutcomeClientClosed, "client", 1)
+	c := r.dial()
+	if _, err := c.Write([]byte("\x16\x03\x01")); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.SetLinger(0); err != nil {
+		t.Fatal(err)
+	}
+	c.Close()
+	r.wantOutcome(telemetry.OutcomeClientClosed, "client", 2)
+	c = r.dial()
+	if _, err := io.WriteString(c, "GET / HTTP/1.1\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	if alert, err := io.ReadAll(c); err != nil || len(alert) == 0 {
+		t.Errorf("got %q, %v, want an alert", alert, err)
+	}
+	c.Close()
+	if e := r.entries(3)[2]; e.Outcome != "bad_request" || !strings.Contains(e.Reason, "TLS") {
+		t.Errorf("logged as %+v", e)
+	}
+}
