@@ -238,7 +238,7 @@ func (l *Listener) Equal(other *Listener) bool {
 func (p *Pool) Equal(other *Pool) bool {
 	plain := func(p *Pool) Pool {
 		c := *p
-		c.Origin, c.Backends, c.Overrides = Origin{}, nil, nil
+		c.Origin, c.Backends, c.Overrides, c.Named, c.Resolving = Origin{}, nil, nil, nil, 0
 		return c
 	}
 	return reflect.DeepEqual(plain(p), plain(other))

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"time"
 
@@ -17,10 +18,14 @@ import (
 	"weir/proxy/stream"
 )
 
-// prepared is what a configuration needs and could be got.
-type prepared struct {
-	seats *seating
-	tls   map[string]*tls.Config // of https and tls pools
+// Prepared is what a configuration needs and could be got. Either Commit or Abandon is called, once, before
+// anything else is prepared.
+type Prepared struct {
+	server *Server
+	config *config.Config
+	reread bool // files are read again, also those that are named as before
+	seats  *seating
+	tls    map[string]*tls.Config // of https and tls pools
 	// identities are the certificates of https and tls listeners.
 	identities map[string]*certs.Identity
 	pages      map[string]exchange.Pages // of http and https listeners
@@ -29,19 +34,30 @@ type prepared struct {
 }
 
 // Apply puts another configuration in force and says what changed. On an error nothing has changed.
-func (s *Server) Apply(c *config.Config) (Change, error) { return s.apply(c) }
-
-func (s *Server) apply(c *config.Config) (Change, error) {
-	p, err := s.prepare(c)
+func (s *Server) Apply(c *config.Config) (Change, error) {
+	p, err := s.Prepare(c, true)
 	if err != nil {
 		return Change{}, err
 	}
-	return s.commit(c, p), nil
+	return p.Commit(), nil
 }
 
-// prepare does everything that can fail, and nothing that shows.
-func (s *Server) prepare(c *config.Config) (*prepared, error) {
-	p := &prepared{
+// Commit puts it in force and says what changed. It cannot fail.
+func (p *Prepared) Commit() Change { return p.server.commit(p.config, p) }
+
+// Abandon gives back what was got. Nothing has changed.
+func (p *Prepared) Abandon() {
+	if err := errors.Join(p.seats.abandon(), p.datagrams.abandon()); err != nil {
+		p.server.log.Error("closing sockets of a configuration that was given up", zap.Error(err))
+	}
+}
+
+// Prepare does everything for c that can fail, and nothing that shows. With reread, all files that c names
+// are read again; without, certificates and pages that a listener names as before stay as they are. Calls
+// are the caller's to serialise, with those of Apply.
+func (s *Server) Prepare(c *config.Config, reread bool) (*Prepared, error) {
+	p := &Prepared{
+		server: s, config: c, reread: reread,
 		tls: map[string]*tls.Config{}, identities: map[string]*certs.Identity{}, pages: map[string]exchange.Pages{},
 	}
 	var errs []error
@@ -81,7 +97,7 @@ func (s *Server) prepare(c *config.Config) (*prepared, error) {
 			continue
 		}
 		errs = append(errs, exchange.CheckAdmission(l))
-		pages, err := exchange.ReadPages(l)
+		pages, err := p.readPages(l, old)
 		if err != nil {
 			errs = append(errs, err)
 		}
@@ -97,10 +113,14 @@ func (s *Server) prepare(c *config.Config) (*prepared, error) {
 }
 
 // identify reads the certificates of a listener.
-func (s *Server) identify(p *prepared, l *config.Listener, old *listener) error {
+func (s *Server) identify(p *Prepared, l *config.Listener, old *listener) error {
 	var previous *certs.Identity
 	if old != nil {
 		previous = old.identity
+	}
+	if !p.reread && previous != nil && reflect.DeepEqual(old.config.TLS, l.TLS) {
+		p.identities[l.Name] = previous // the steward looks after its files
+		return nil
 	}
 	identity, warnings, err := newIdentity(l, previous)
 	for _, w := range warnings {
@@ -110,8 +130,16 @@ func (s *Server) identify(p *prepared, l *config.Listener, old *listener) error 
 	return err
 }
 
+// readPages reads the error pages of a listener.
+func (p *Prepared) readPages(l *config.Listener, old *listener) (exchange.Pages, error) {
+	if !p.reread && old != nil && maps.Equal(old.config.ErrorPages, l.ErrorPages) {
+		return old.pages, nil
+	}
+	return exchange.ReadPages(l)
+}
+
 // commit swaps. It cannot fail.
-func (s *Server) commit(c *config.Config, p *prepared) Change {
+func (s *Server) commit(c *config.Config, p *Prepared) Change {
 	now := time.Now()
 	old, before, rest := *s.pools.Load(), s.config, withoutDatagrams(c)
 	s.mu.Lock()
@@ -132,6 +160,7 @@ func (s *Server) commit(c *config.Config, p *prepared) Change {
 	}
 	p.seats.close()
 	for _, e := range closed {
+		change.ConnectionsClosed += e.Ending()
 		e.Drain()
 	}
 	for _, l := range leaving {
@@ -144,7 +173,7 @@ func (s *Server) commit(c *config.Config, p *prepared) Change {
 
 // commitPools makes the pools those of c, keeping the ones that have the same name. mu must be held:
 // readers look for the configuration of every pool.
-func (s *Server) commitPools(c *config.Config, p *prepared, now time.Time) Change {
+func (s *Server) commitPools(c *config.Config, p *Prepared, now time.Time) Change {
 	var change Change
 	old := *s.pools.Load()
 	pools := make(map[string]*exchange.Pool, len(c.Pools))
@@ -154,7 +183,7 @@ func (s *Server) commitPools(c *config.Config, p *prepared, now time.Time) Chang
 		}
 		if pool := old[name]; pool != nil {
 			change.pool(pool.Apply(pc, p.tls[name], now))
-			if !samePool(s.config.Pools[name], pc) {
+			if !s.config.Pools[name].Equal(pc) {
 				change.PoolsChanged++
 			}
 			pools[name] = pool
@@ -174,7 +203,7 @@ func (s *Server) commitPools(c *config.Config, p *prepared, now time.Time) Chang
 
 // commitListeners makes the listeners those of c. It returns those that have left and the entrances
 // of those that stay which are theirs no more. mu must be held.
-func (s *Server) commitListeners(c *config.Config, p *prepared, change *Change) (leaving []*listener, closed []entrance) {
+func (s *Server) commitListeners(c *config.Config, p *Prepared, change *Change) (leaving []*listener, closed []entrance) {
 	before := s.listeners
 	s.listeners = make(map[string]*listener, len(c.Listeners))
 	stays := map[*listener]bool{}
@@ -208,7 +237,7 @@ func (s *Server) commitListeners(c *config.Config, p *prepared, change *Change) 
 }
 
 // commitListener makes former, or a new listener for nil, what lc says.
-func (s *Server) commitListener(former *listener, lc *config.Listener, p *prepared) *listener {
+func (s *Server) commitListener(former *listener, lc *config.Listener, p *Prepared) *listener {
 	l := former
 	if l == nil {
 		l = &listener{}
@@ -218,7 +247,7 @@ func (s *Server) commitListener(former *listener, lc *config.Listener, p *prepar
 	} else {
 		s.serveHTTP(l, lc, tlsOf(p.identities[lc.Name]), p.pages[lc.Name])
 	}
-	l.name, l.config, l.identity = lc.Name, lc, p.identities[lc.Name]
+	l.name, l.config, l.identity, l.pages = lc.Name, lc, p.identities[lc.Name], p.pages[lc.Name]
 	l.sockets, l.stats = p.seats.sockets[lc.Name], s.stats.Listener(lc.Name)
 	l.showCertificates(l.identity)
 	return l

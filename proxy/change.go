@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"fmt"
-	"reflect"
 	"slices"
 	"strings"
 
@@ -15,6 +14,11 @@ type Change struct {
 	ListenersAdded, ListenersRemoved, ListenersRenamed, ListenersMoved, ListenersChanged int
 	PoolsAdded, PoolsRemoved, PoolsChanged                                               int
 	BackendsAdded, BackendsRemoved, BackendsChanged                                      int
+
+	// ConnectionsClosed counts the clients whose connections are brought to their end: HTTP connections of
+	// addresses that are no longer listened on, UDP sessions of listeners that were removed, and flows that
+	// target_rebalance moves. String leaves it out.
+	ConnectionsClosed int
 }
 
 // listener adds what becomes of one listener, nil if it is new. What says most is counted.
@@ -26,7 +30,7 @@ func (c *Change) listener(former *listener, l *config.Listener) {
 		c.ListenersRenamed++
 	case !slices.Equal(former.config.Addresses, l.Addresses):
 		c.ListenersMoved++
-	case !sameListener(former.config, l):
+	case !former.config.Equal(l):
 		c.ListenersChanged++
 	}
 }
@@ -64,29 +68,4 @@ func (c Change) String() string {
 		return "no listener, pool or backend changed"
 	}
 	return strings.Join(parts, ", ")
-}
-
-// sameListener compares two listeners but for where they stand in their files.
-func sameListener(a, b *config.Listener) bool {
-	plain := func(l *config.Listener) config.Listener {
-		c := *l
-		c.Origin = config.Origin{}
-		c.Routes = slices.Clone(l.Routes)
-		for i := range c.Routes {
-			c.Routes[i].Origin = config.Origin{}
-		}
-		return c
-	}
-	return reflect.DeepEqual(plain(a), plain(b))
-}
-
-// samePool compares two pools but for where they stand in their files, and for their backends, which
-// are counted by themselves.
-func samePool(a, b *config.Pool) bool {
-	plain := func(p *config.Pool) config.Pool {
-		c := *p
-		c.Origin, c.Backends = config.Origin{}, nil
-		return c
-	}
-	return reflect.DeepEqual(plain(a), plain(b))
 }

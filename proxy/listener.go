@@ -15,6 +15,7 @@ type listener struct {
 	name     string
 	config   *config.Listener
 	identity *certs.Identity // of an https or tls listener
+	pages    exchange.Pages  // of an http or https listener
 	fault    string          // why its files could not be read again; the steward's
 	sockets  []*socket       // that it owns
 	stats    *telemetry.Listener
@@ -41,7 +42,8 @@ var (
 // long as it is theirs.
 type entrance interface {
 	Serve(*wire.Conn)
-	Drain() // lets the connections that came in here come to an end
+	Drain()      // lets the connections that came in here come to an end
+	Ending() int // how many of them Drain will close before their clients do
 }
 
 var (

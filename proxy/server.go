@@ -102,7 +102,7 @@ func New(o Options) (*Server, error) {
 
 // Start binds every listener and serves. On an error nothing stays bound, and the server has ended.
 func (s *Server) Start(context.Context) error {
-	if _, err := s.apply(s.config); err != nil {
+	if _, err := s.Apply(s.config); err != nil {
 		s.end()
 		return err
 	}

@@ -55,8 +55,14 @@ func (d *streams) commitPools(c, before *config.Config, tlsConfigs map[string]*t
 			continue
 		}
 		if p := old[name]; p != nil {
-			change.pool(p.Apply(pc, tlsConfigs[name], now))
-			if !samePool(before.Pools[name], pc) {
+			done := p.Apply(pc, tlsConfigs[name], now)
+			change.pool(done)
+			for _, b := range done.Removed {
+				if pc.Rebalance.Move {
+					change.ConnectionsClosed += int(b.Active())
+				}
+			}
+			if !before.Pools[name].Equal(pc) {
 				change.PoolsChanged++
 			}
 			pools[name] = p

@@ -179,7 +179,7 @@ func (d *datagrams) commit(c *config.Config, before *config.Config, seats *udpSe
 		default:
 			if !slices.Equal(l.config.Addresses, lc.Addresses) {
 				change.ListenersMoved++
-			} else if !sameListener(l.config, lc) {
+			} else if !l.config.Equal(lc) {
 				change.ListenersChanged++
 			}
 			o.Previous = l.clients.Site()
@@ -196,9 +196,10 @@ func (d *datagrams) commit(c *config.Config, before *config.Config, seats *udpSe
 	for _, k := range seats.opened {
 		k.Serve()
 	}
-	for name := range former {
+	for name, l := range former {
 		if d.listeners[name] == nil {
 			change.ListenersRemoved++
+			change.ConnectionsClosed += l.clients.Count()
 		}
 	}
 	return func() {
@@ -218,7 +219,7 @@ func (d *datagrams) commitPools(c, before *config.Config, change *Change, now ti
 		}
 		if p := old[name]; p != nil {
 			change.pool(p.Apply(pc, now))
-			if !samePool(before.Pools[name], pc) {
+			if !before.Pools[name].Equal(pc) {
 				change.PoolsChanged++
 			}
 			pools[name] = p

@@ -25,3 +25,17 @@ func (e *Entrance) Drain() {
 	e.closed.Store(true)
 	e.clients.endIdle(func(c *client) bool { return c.entrance == e })
 }
+
+// Ending is how many connections came in here and are there: Drain closes them, those that are idle at
+// once and the others with their next response.
+func (e *Entrance) Ending() int {
+	e.clients.mu.Lock()
+	defer e.clients.mu.Unlock()
+	n := 0
+	for c := range e.clients.conns {
+		if c.entrance == e {
+			n++
+		}
+	}
+	return n
+}

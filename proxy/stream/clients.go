@@ -109,6 +109,9 @@ func (c *Clients) forget(s *session) {
 // until Stop.
 func (c *Clients) Drain() {}
 
+// Ending is 0: none is closed by Drain.
+func (c *Clients) Ending() int { return 0 }
+
 // Stop ends every connection at once. No connection may be added any more.
 func (c *Clients) Stop() {
 	for _, s := range c.all() {
