@@ -82,3 +82,12 @@ func (g *Gate) Enter(client netip.Addr, now int64) (counted *Connections, refuse
 	}
 	return g.perClient, 0
 }
+
+// Keep counts a connection that another gate has let in, as Enter does. Where its client has as many as it
+// may have now, it is in all the same, without being counted.
+func (g *Gate) Keep(client netip.Addr) (counted *Connections) {
+	if !g.perClient.Enter(client) {
+		return nil
+	}
+	return g.perClient
+}

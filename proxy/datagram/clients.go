@@ -21,6 +21,8 @@ type Clients struct {
 	mu    sync.Mutex
 	none  sync.Cond // on mu: signalled when count falls to 0
 	count atomic.Int64
+
+	handed []*session // held, while they are handed over to another process
 }
 
 // NewClients makes a Clients that follows site until SetSite replaces it.

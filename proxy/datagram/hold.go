@@ -18,6 +18,9 @@ const (
 	heldBytes = 1 << 20 // of them
 )
 
+// unbounded is the time until which something is held that has no time-out.
+const unbounded = math.MaxInt64
+
 // held is a payload of a client that has no session, and cannot have one before a backend of its pool
 // has had its first verdict.
 type held struct {
@@ -43,7 +46,7 @@ func (k *Socket) hold(a *arrival) bool {
 	}
 	until := a.until
 	if until == 0 {
-		until = math.MaxInt64
+		until = unbounded
 		if d := p.settings.Load().queue; d > 0 {
 			until = k.now + int64(d)
 		}

@@ -70,6 +70,7 @@ type rig struct {
 	failed   atomic.Int64               // backends that were reported as not there
 	backends map[*balancer.Backend]bool // every one that was ever in service
 	stopped  bool
+	gone     bool // the socket is another process's
 }
 
 // rigOptions is what a test wants to have otherwise.
@@ -79,6 +80,7 @@ type rigOptions struct {
 	pool    func(*config.Pool)
 	limit   uint64    // of descriptors
 	ports   portRange // towards backends; zero: the usual ones
+	adopt   int       // a listening socket to go on with, which is not served yet; 0: none
 }
 
 // newRig serves backends. Nothing may be left of it when the test ends.
@@ -124,10 +126,16 @@ func newRig(t testing.TB, o rigOptions, backends ...netip.AddrPort) *rig {
 		o.listen(r.listen)
 	}
 	r.clients = r.engine.NewClients(r.site(nil))
-	r.socket, err = r.engine.Open(o.address, nil)
+	if o.adopt != 0 {
+		r.socket, err = r.engine.Adopt(o.adopt)
+	} else {
+		r.socket, err = r.engine.Open(o.address, nil)
+	}
 	must(t, err)
 	r.socket.Give(r.clients)
-	r.socket.Serve()
+	if o.adopt == 0 {
+		r.socket.Serve()
+	}
 	r.note()
 	t.Cleanup(r.stop)
 	return r
@@ -163,7 +171,9 @@ func (r *rig) stop() {
 	}
 	r.stopped = true
 	r.clients.Stop()
-	r.socket.Stop()
+	if !r.gone {
+		r.socket.Stop()
+	}
 	r.clients.Stop()
 	r.clients.Wait()
 	now := time.Now()

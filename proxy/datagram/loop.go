@@ -36,6 +36,8 @@ type loop struct {
 	held   []*session
 	now    int64
 
+	work sync.Mutex // held while replies are received, and by those who want none to be
+
 	mu    sync.Mutex
 	slots []slot
 	free  []uint32
@@ -113,6 +115,8 @@ func (l *loop) remove(s *session) {
 // it reports whether there may be more for another one, before which those are asked for that have
 // something since.
 func (l *loop) ready(tokens []uint64) (more bool) {
+	l.work.Lock()
+	defer l.work.Unlock()
 	l.now = wire.Now()
 	if len(tokens) > 0 {
 		l.mu.Lock()
@@ -144,6 +148,9 @@ func (l *loop) ready(tokens []uint64) (more bool) {
 // receive takes what has come for s, and reports whether there may be more.
 func (l *loop) receive(s *session) (more bool) {
 	defer l.recovered(s)
+	if s.fate.Load() == endHandedOver {
+		return false // what comes is another process's
+	}
 	for range patientReads {
 		if loopSlots-l.filled < readSlots {
 			l.flush()

@@ -98,6 +98,7 @@ var (
 	endDrained    = &cause{telemetry.OutcomeDrainTimeout, byDrain, "drain_timeout of the backend had passed"}
 	endRebalanced = &cause{telemetry.OutcomeRebalanced, byWeir, "the backend went down or was removed"}
 	endRefused    = &cause{telemetry.OutcomeRebalanced, byBackend, "nobody listened on the backend"}
+	endHandedOver = &cause{telemetry.OutcomeOK, byWeir, "another process goes on with it"} // nothing has ended
 	endDefect     = &cause{telemetry.OutcomeInternalError, byWeir, "a defect of weir: see its log"}
 )
 
@@ -128,6 +129,9 @@ func (s *session) end(why *cause) bool {
 func (s *session) ended(why *cause) {
 	s.fate.Store(why)
 	s.loop.remove(s)
+	if why == endHandedOver {
+		_ = s.loop.poll.Remove(s.conn) // or it would report replies that are not for us
+	}
 	s.peer.leave(s)
 	s.pool.forgetIDs(s)
 	s.release()
@@ -142,10 +146,11 @@ func (s *session) close() {
 	c.engine.Descriptors.Leave(1)
 	s.lease.Release()
 	s.counted.Leave(s.client.Addr())
-	why := s.fate.Load()
-	s.site.target.stats.Done(s.shard, why.outcome)
-	if l := c.engine.accessLog(); l != nil {
-		s.log(l, why, now)
+	if why := s.fate.Load(); why != endHandedOver {
+		s.site.target.stats.Done(s.shard, why.outcome)
+		if l := c.engine.accessLog(); l != nil {
+			s.log(l, why, now)
+		}
 	}
 	s.site.stats.ConnectionClosed(s.shard)
 	c.gone()

@@ -55,7 +55,11 @@ func (e *Engine) Open(address string, beside []*Socket) (*Socket, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Socket{engine: e, listener: l, stopping: make(chan struct{}), done: make(chan struct{})}, nil
+	return e.newSocket(l), nil
+}
+
+func (e *Engine) newSocket(l *wire.UDPListener) *Socket {
+	return &Socket{engine: e, listener: l, stopping: make(chan struct{}), done: make(chan struct{})}
 }
 
 // Addr is the bound address.
@@ -74,6 +78,10 @@ func (k *Socket) Give(c *Clients) {
 // Serve starts to receive for the owner.
 func (k *Socket) Serve() {
 	k.batch, k.out = wire.NewUDPBatch(socketSlots, true), wire.NewUDPOut(socketSlots)
+	if len(k.waiting.list) > 0 { // from the process before
+		k.waiting.watched = true
+		k.waiting.watchers.Go(k.watch)
+	}
 	go k.receive()
 }
 
@@ -102,7 +110,7 @@ func (k *Socket) receive() {
 	defer close(k.done)
 	for {
 		err := k.listener.Receive(k.batch, k.serve)
-		if errors.Is(err, wire.ErrClosed) {
+		if errors.Is(err, wire.ErrClosed) || errors.Is(err, wire.ErrPaused) {
 			return
 		}
 		k.clients.Load().Site().stats.AcceptError()
