@@ -15,10 +15,10 @@ type Fault uint8
 
 // The faults.
 const (
-	FaultConnect Fault = iota // there was no connection
-	FaultReset                // it ended before its time
-	FaultTimeout              // nothing came in time
-	FaultBadResponse          // what came is not of the protocol
+	FaultConnect     Fault = iota // there was no connection
+	FaultReset                    // it ended before its time
+	FaultTimeout                  // nothing came in time
+	FaultBadResponse              // what came is not of the protocol
 
 	// FaultCount is the number of faults.
 	FaultCount
