@@ -48,6 +48,9 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	for _, b := range counted.backends {
 		s.backend(b)
 	}
+	for _, n := range counted.names {
+		s.resolutions(n)
+	}
 	if c.registry.options.Pools == nil {
 		return
 	}

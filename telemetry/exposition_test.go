@@ -61,6 +61,9 @@ func populated(t *testing.T) *Registry {
 	}
 	r.Pool("app").Retry(RetryConnectFailure)
 	r.Pool("app").Session(0, SessionNew)
+	r.CountNames("app", "n1")
+	r.Resolution("app", "n1", Resolution{Result: ResolutionOK, Addresses: 3, Unusable: 2})
+	r.Resolution("app", "n1", Resolution{Result: ResolutionTimeout, Addresses: 3})
 	r.TCP("db", "app").Done(0, OutcomeOK)
 	r.UDP("dns", "app").Done(0, OutcomeExpired)
 	return r
@@ -185,6 +188,11 @@ func TestScrapeValues(t *testing.T) {
 		`weir_backend_connections_idle{backend="b2",pool="app"} 5`,
 		`weir_health_checks_total{backend="b2",pool="app",result="success"} 3`,
 		`weir_health_checks_total{backend="b2",pool="app",result="failure"} 2`,
+		`weir_resolutions_total{backend="n1",pool="app",result="ok"} 1`,
+		`weir_resolutions_total{backend="n1",pool="app",result="timeout"} 1`,
+		`weir_resolutions_total{backend="n1",pool="app",result="not_found"} 0`,
+		`weir_resolved_addresses{backend="n1",pool="app"} 3`,
+		`weir_resolved_addresses_unusable_total{backend="n1",pool="app"} 2`,
 	} {
 		if !strings.Contains(text, "\n"+want+"\n") {
 			t.Errorf("no line %s", want)

@@ -27,6 +27,7 @@ func (r *Registry) ForgetPool(name string) {
 	maps.DeleteFunc(r.tcp, func(k httpKey, _ *TCP) bool { return k.pool == name })
 	maps.DeleteFunc(r.udp, func(k httpKey, _ *UDP) bool { return k.pool == name })
 	maps.DeleteFunc(r.backends, func(k backendKey, _ *Backend) bool { return k.pool == name })
+	maps.DeleteFunc(r.names, func(k backendKey, _ *resolutions) bool { return k.pool == name })
 	r.mu.Unlock()
 	r.picks.forget(func(k backendKey) bool { return k.pool == name })
 }
@@ -42,8 +43,11 @@ func (r *Registry) ForgetBackend(pool, backend string) {
 
 // Retain forgets everything that a configuration does not name: what a reload calls at its end.
 func (r *Registry) Retain(c *config.Config) {
-	kept := make(map[backendKey]bool)
+	kept, named := make(map[backendKey]bool), make(map[backendKey]bool)
 	for _, p := range c.Pools {
+		for _, b := range p.Named {
+			named[backendKey{p.Name, b.Name}] = true
+		}
 		for _, b := range p.Backends {
 			kept[backendKey{p.Name, b.Name}] = true
 		}
@@ -58,6 +62,7 @@ func (r *Registry) Retain(c *config.Config) {
 	maps.DeleteFunc(r.tcp, func(k httpKey, _ *TCP) bool { return gone(k) })
 	maps.DeleteFunc(r.udp, func(k httpKey, _ *UDP) bool { return gone(k) })
 	maps.DeleteFunc(r.backends, func(k backendKey, _ *Backend) bool { return !kept[k] })
+	maps.DeleteFunc(r.names, func(k backendKey, _ *resolutions) bool { return !named[k] })
 	r.mu.Unlock()
 	r.picks.forget(func(k backendKey) bool { return !kept[k] })
 }

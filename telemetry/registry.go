@@ -51,6 +51,7 @@ type Registry struct {
 	udp       map[httpKey]*UDP
 	pools     map[string]*Pool
 	backends  map[backendKey]*Backend
+	names     map[backendKey]*resolutions
 	picks     picks
 }
 
@@ -73,6 +74,7 @@ func New(o Options) *Registry {
 		udp:       make(map[httpKey]*UDP),
 		pools:     make(map[string]*Pool),
 		backends:  make(map[backendKey]*Backend),
+		names:     make(map[backendKey]*resolutions),
 	}
 }
 
@@ -178,6 +180,7 @@ type registered struct {
 	udp       []*UDP
 	pools     []*Pool
 	backends  []*Backend
+	names     []*resolutions
 }
 
 func (r *Registry) registered() registered {
@@ -190,5 +193,6 @@ func (r *Registry) registered() registered {
 		udp:       slices.Collect(maps.Values(r.udp)),
 		pools:     slices.Collect(maps.Values(r.pools)),
 		backends:  slices.Collect(maps.Values(r.backends)),
+		names:     slices.Collect(maps.Values(r.names)),
 	}
 }

@@ -100,6 +100,9 @@ const (
 	backendIdle
 	backendReused
 	healthChecks
+	resolutionsTotal
+	resolvedAddresses
+	unusableAddresses
 
 	seriesCount
 )
@@ -219,6 +222,12 @@ var series = [seriesCount]Series{
 		"Requests to the backend that found an idle connection."},
 	healthChecks: {"weir_health_checks_total", Counter, BackendLevel, with(onBackend, "result"),
 		"Health checks of the backend by result: success or failure."},
+	resolutionsTotal: {"weir_resolutions_total", Counter, BackendLevel, with(onBackend, "result"),
+		"Look-ups of the backend's name by result: ok, not_found, timeout, failed or unusable."},
+	resolvedAddresses: {"weir_resolved_addresses", Gauge, BackendLevel, onBackend,
+		"Addresses of the last good answer about the backend's name."},
+	unusableAddresses: {"weir_resolved_addresses_unusable_total", Counter, BackendLevel, onBackend,
+		"Addresses in answers about the backend's name that no backend can have, like 0.0.0.0."},
 }
 
 func newDescs() [seriesCount]*prometheus.Desc {
