@@ -40,6 +40,15 @@ func (r *Registry) Reload(ok bool, at time.Time, generation uint64, digest strin
 	l.lastOKAt, l.generation, l.digest = at, generation, digest
 }
 
+// Revised notes the generation of a configuration that came into use without a load: objects or overrides
+// have changed, the files have not.
+func (r *Registry) Revised(generation uint64) {
+	l := &r.reloads
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.generation = generation
+}
+
 // ReloadStatus returns what Reload was told.
 func (r *Registry) ReloadStatus() ReloadStatus {
 	l := &r.reloads

@@ -6,7 +6,6 @@ import (
 	"net"
 	"os"
 	"slices"
-	"strings"
 	"syscall"
 
 	"go.uber.org/zap/zapcore"
@@ -19,11 +18,12 @@ type fixed struct {
 	socket, listen string
 	format         string
 	access         config.AccessLog
+	stateDir       string
 }
 
 // fixedBy reads them from a configuration. Its paths must be absolute, so that equal ones are the same.
 func fixedBy(c *config.Config) fixed {
-	return fixed{c.Admin.Socket, c.Admin.Listen, c.Log.Format, c.Log.Access}
+	return fixed{c.Admin.Socket, c.Admin.Listen, c.Log.Format, c.Log.Access, c.StateDir}
 }
 
 // differences lists what c says otherwise.
@@ -40,46 +40,8 @@ func (f fixed) differences(c *config.Config) (lines []string) {
 	differs("log.access.output", f.access.Output, wanted.access.Output)
 	differs("log.access.format", f.access.Format, wanted.access.Format)
 	differs("log.access.sample", fmt.Sprint(f.access.Sample), fmt.Sprint(wanted.access.Sample))
+	differs("state_dir", f.stateDir, wanted.stateDir)
 	return lines
-}
-
-// warnings lists the warnings of a report, a line each.
-func warnings(r config.Report) (lines []string) {
-	for _, d := range r.Diagnostics {
-		if d.Severity == config.Warning {
-			lines = append(lines, sentence(d))
-		}
-	}
-	return lines
-}
-
-// invalid is what is wrong with a configuration, a line each; nil: nothing.
-func invalid(r config.Report) error {
-	if r.Errors() == 0 {
-		return nil
-	}
-	var lines []string
-	for _, d := range r.Diagnostics {
-		if d.Severity == config.Error {
-			lines = append(lines, sentence(d))
-		}
-	}
-	return &invalidConfig{strings.Join(lines, "\n")}
-}
-
-// invalidConfig is config.ErrInvalid in the words of a report.
-type invalidConfig struct{ text string }
-
-func (e *invalidConfig) Error() string { return e.text }
-func (e *invalidConfig) Unwrap() error { return config.ErrInvalid }
-
-// sentence is a diagnostic in one line. A message about a file as a whole names it itself.
-func sentence(d config.Diagnostic) string {
-	text := d.Message + "; " + d.Hint
-	if at := d.Place.String(); !strings.HasPrefix(d.Message, at) {
-		text = at + ": " + text
-	}
-	return text
 }
 
 // levelOf is the level of the process log. The configuration was validated, so the word is one of zap's.

@@ -14,6 +14,7 @@ import (
 	"weir/api"
 	"weir/balancer"
 	"weir/config"
+	"weir/config/store"
 	"weir/telemetry"
 )
 
@@ -22,17 +23,11 @@ const adminGrace = 2 * time.Second
 
 // daemonOptions is what a daemon is started with.
 type daemonOptions struct {
-	file     string    // configuration, read again at a reload; absolute
-	stderr   io.Writer // the process log goes there
-	warnings []string  // about the configuration; logged
+	file     string       // configuration, read again at a reload; absolute
+	store    *store.Store // of that file
+	watch    bool         // reload when it changes, whatever it says itself
+	stderr   io.Writer    // the process log goes there
 	newPlane func(planeOptions) (plane, error)
-}
-
-// inForce is a configuration that is in force.
-type inForce struct {
-	config     *config.Config
-	generation uint64
-	loaded     time.Time
 }
 
 // daemon is everything that `weir run` starts. It is what the admin server asks about the process
@@ -49,17 +44,20 @@ type daemon struct {
 	admin    *api.Server
 	bound    atomic.Bool
 	draining atomic.Bool
-	current  atomic.Pointer[inForce]
+	loaded   atomic.Int64 // when the files in force were read, in Unix nanoseconds
 
-	reloading sync.Mutex // serialises reloads
+	applying sync.Mutex // is held from Prepare to Commit or Abandon
+	watching sync.WaitGroup
+	unwatch  context.CancelFunc
 }
 
 var _ api.Running = (*daemon)(nil)
 
-// startDaemon brings c into force. What only one process can have is claimed first: the admin socket and
+// startDaemon brings what the store wants into force. What only one process can have is claimed first: the admin socket and
 // address, then the listeners. So a process that is in another's way ends before it has taken a client.
-// On an error everything that was started has ended.
-func startDaemon(ctx context.Context, c *config.Config, o daemonOptions) (*daemon, error) {
+// On an error everything that was started has ended, but the store is open.
+func startDaemon(ctx context.Context, o daemonOptions) (*daemon, error) {
+	c := o.store.Current().Config
 	d := &daemon{options: o, started: time.Now(), fixed: fixedBy(c)}
 	d.log, d.level = telemetry.NewLogger(c.Log, o.stderr)
 	d.registry = telemetry.New(telemetry.Options{
@@ -84,9 +82,11 @@ func startDaemon(ctx context.Context, c *config.Config, o daemonOptions) (*daemo
 		return nil, errors.Join(explainBind(err), d.admin.Close(stop), d.access.Close())
 	}
 	d.bound.Store(true)
-	d.publish(c, 1)
+	o.store.Carry(d)
+	d.published(o.store.Current())
 	d.admin.Serve()
 	d.announce(c)
+	d.startWatching(ctx)
 	return d, nil
 }
 
@@ -99,16 +99,15 @@ func (d *daemon) newAdmin(c *config.Config) *api.Server {
 	})
 }
 
-// publish makes c what the daemon says is in force.
-func (d *daemon) publish(c *config.Config, generation uint64) {
-	at := time.Now()
-	d.current.Store(&inForce{config: c, generation: generation, loaded: at})
-	d.registry.Reload(true, at, generation, c.Digest)
+// published tells the telemetry that the files of r are in force.
+func (d *daemon) published(r *store.Revision) {
+	d.loaded.Store(r.At.UnixNano())
+	d.registry.Reload(true, r.At, r.Generation, r.Config.Digest)
 }
 
 // announce logs what is served and where.
 func (d *daemon) announce(c *config.Config) {
-	for _, w := range d.options.warnings {
+	for _, w := range d.options.store.Warnings() {
 		d.log.Warn("configuration", zap.String("warning", w))
 	}
 	for _, l := range d.plane.Listeners() {
@@ -122,37 +121,6 @@ func (d *daemon) announce(c *config.Config) {
 	d.log.Info("started", zap.String("version", version), zap.String("config", d.options.file),
 		zap.String("sha256", c.Digest), zap.Int("listeners", len(c.Listeners)), zap.Int("pools", len(c.Pools)),
 		zap.String("admin_socket", c.Admin.Socket), zap.String("admin_address", d.admin.Addr()))
-}
-
-// Reload reads the configuration again and puts it in force. On an error nothing has changed. Reloads
-// wait for each other.
-func (d *daemon) Reload(context.Context) (api.Reloaded, error) {
-	d.reloading.Lock()
-	defer d.reloading.Unlock()
-	if d.draining.Load() {
-		return api.Reloaded{}, errors.New("the process is stopping")
-	}
-	old := d.current.Load()
-	c, report := config.Load(d.options.file, config.CheckFiles())
-	err := invalid(report)
-	summary := ""
-	if err == nil {
-		summary, err = d.plane.Apply(c)
-	}
-	if err != nil {
-		err = explainBind(err)
-		d.registry.Reload(false, time.Now(), 0, "")
-		d.log.Error("reload refused, the running configuration is unchanged",
-			zap.Uint64("generation", old.generation), zap.Error(err))
-		return api.Reloaded{}, err
-	}
-	d.level.SetLevel(levelOf(c.Log))
-	d.publish(c, old.generation+1)
-	done := api.Reloaded{Generation: old.generation + 1, Summary: summary, Warnings: warnings(report)}
-	done.Warnings = append(done.Warnings, d.fixed.differences(c)...)
-	d.log.Info("reloaded", zap.Uint64("generation", done.Generation), zap.String("sha256", c.Digest),
-		zap.String("changes", summary), zap.Strings("warnings", done.Warnings))
-	return done, nil
 }
 
 // Reopen opens the access log anew, after it was rotated.
@@ -170,9 +138,8 @@ func (d *daemon) Drain() { d.draining.Store(true) }
 // Process is the state of the process.
 func (d *daemon) Process() api.Process {
 	p := api.Process{Bound: d.bound.Load(), Draining: d.draining.Load(), ConfigFile: d.options.file}
-	if f := d.current.Load(); f != nil {
-		p.Loaded, p.Generation, p.Digest, p.LoadedAt = true, f.generation, f.config.Digest, f.loaded
-	}
+	r := d.options.store.Current()
+	p.Loaded, p.Generation, p.Digest, p.LoadedAt = true, r.Generation, r.Config.Digest, time.Unix(0, d.loaded.Load())
 	p.Listeners = d.plane.Listeners()
 	return p
 }

@@ -17,6 +17,7 @@ import (
 	"weir/api"
 	"weir/balancer"
 	"weir/config"
+	"weir/config/store"
 	"weir/healthcheck"
 )
 
@@ -45,15 +46,29 @@ func (f *fakePlane) Start(context.Context) error {
 	return f.startErr
 }
 
-func (f *fakePlane) Apply(c *config.Config) (string, error) {
+func (f *fakePlane) Prepare(c *config.Config, _ bool) (preparedPlane, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.applyErr != nil {
-		return "", f.applyErr
+		return nil, f.applyErr
 	}
-	f.applied = append(f.applied, c)
-	return "1 backend added", nil
+	return fakePrepared{f, c}, nil
 }
+
+// fakePrepared closes 5 connections.
+type fakePrepared struct {
+	plane  *fakePlane
+	config *config.Config
+}
+
+func (p fakePrepared) Commit() int {
+	p.plane.mu.Lock()
+	defer p.plane.mu.Unlock()
+	p.plane.applied = append(p.plane.applied, p.config)
+	return 5
+}
+
+func (p fakePrepared) Abandon() {}
 
 func (f *fakePlane) Shutdown(ctx context.Context) error {
 	f.mu.Lock()
@@ -131,11 +146,7 @@ func startRunning(t *testing.T, more string) *running {
 	r := &running{plane: newFakePlane(), file: filepath.Join(dir, "weir.yaml"), socket: filepath.Join(dir, "admin.sock"),
 		log: &lockedBuffer{}, signals: make(chan os.Signal), ended: make(chan error, 1)}
 	r.write(t, validConfig(r.socket, more))
-	c, report := config.Load(r.file)
-	if err := report.Err(); err != nil {
-		t.Fatal(err)
-	}
-	d, err := startDaemon(context.Background(), c, daemonOptions{file: r.file, stderr: r.log,
+	d, err := startDaemon(context.Background(), daemonOptions{file: r.file, store: openWanted(t, r.file), stderr: r.log,
 		newPlane: func(planeOptions) (plane, error) { return r.plane, nil }})
 	if err != nil {
 		t.Fatal(err)
@@ -157,6 +168,16 @@ func startRunning(t *testing.T, more string) *running {
 		<-done
 	})
 	return r
+}
+
+// openWanted opens the store of a file that is valid.
+func openWanted(t *testing.T, file string) *store.Store {
+	t.Helper()
+	s, err := store.Open(store.Options{File: file})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
 }
 
 func (r *running) write(t *testing.T, text string) {
@@ -203,14 +224,10 @@ func TestStartFails(t *testing.T) {
 			if err := os.WriteFile(file, []byte(validConfig(tt.socket, "")), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			c, report := config.Load(file)
-			if err := report.Err(); err != nil {
-				t.Fatal(err)
-			}
 			p := newFakePlane()
 			p.startErr = tt.start
 			close(p.release)
-			_, err := startDaemon(context.Background(), c, daemonOptions{file: file, stderr: &lockedBuffer{},
+			_, err := startDaemon(context.Background(), daemonOptions{file: file, store: openWanted(t, file), stderr: &lockedBuffer{},
 				newPlane: func(planeOptions) (plane, error) { return p, tt.build }})
 			if err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("got %v, want it to contain %q", err, tt.want)

@@ -108,16 +108,16 @@ func (d *demo) run(ctx context.Context, cmd *cobra.Command, listen, admin string
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		return err
 	}
-	c, _, err := load(cmd, file)
+	wanted, err := openStore(cmd, file)
 	if err != nil {
 		return err
 	}
-	d.daemon, err = startDaemon(ctx, c, daemonOptions{file: file, stderr: d.log, newPlane: newPlane})
+	d.daemon, err = startDaemon(ctx, daemonOptions{file: file, store: wanted, stderr: d.log, newPlane: newPlane})
 	if err != nil {
-		return err
+		return errors.Join(err, wanted.Close())
 	}
 	err = d.serve(ctx, file)
-	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.Process.Grace)
+	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), wanted.Current().Config.Process.Grace)
 	defer cancel()
 	return errors.Join(err, d.daemon.Stop(stop))
 }

@@ -1,9 +1,12 @@
 package main
 
 import (
+	"errors"
+
 	"github.com/spf13/cobra"
 
 	"weir/config"
+	"weir/config/store"
 )
 
 // defaultConfig is where the packages put the configuration.
@@ -16,9 +19,23 @@ func load(cmd *cobra.Command, file string, options ...config.Option) (*config.Co
 	if report.Errors() == 0 {
 		return c, report, nil
 	}
+	return nil, report, invalid(cmd, report)
+}
+
+// openStore opens the store of a configuration. If that is not valid, it is told as load does.
+func openStore(cmd *cobra.Command, file string, options ...config.Option) (*store.Store, error) {
+	s, err := store.Open(store.Options{File: file, Load: options})
+	if wrong, ok := errors.AsType[*store.InvalidError](err); ok {
+		return nil, invalid(cmd, wrong.Report)
+	}
+	return s, err
+}
+
+// invalid writes what is wrong with a configuration to standard error.
+func invalid(cmd *cobra.Command, report config.Report) error {
 	stderr := cmd.ErrOrStderr()
 	if err := report.Text(stderr, colourful(stderr)); err != nil {
-		return nil, report, err
+		return err
 	}
-	return nil, report, &failure{exitInvalid, nil}
+	return &failure{exitInvalid, nil}
 }

@@ -15,9 +15,9 @@ import (
 type plane interface {
 	// Start binds every listener and serves. On an error nothing stays bound.
 	Start(context.Context) error
-	// Apply puts another configuration in force and says in one line what changed. On an error
-	// nothing has changed.
-	Apply(*config.Config) (summary string, err error)
+	// Prepare does everything for a configuration that can fail, and nothing that shows. With reread,
+	// files that it names as before are read again too. Commit or Abandon follows before anything else.
+	Prepare(c *config.Config, reread bool) (preparedPlane, error)
 	// Shutdown stops accepting and returns when no work is left, or cuts what is left when ctx ends.
 	Shutdown(context.Context) error
 	// Pools and Listeners are what is in service, in order of name.
@@ -26,6 +26,13 @@ type plane interface {
 	// Connections counts the clients that are connected, those of removed listeners included.
 	Connections() int
 	Checks() checks
+}
+
+// preparedPlane is a configuration that only has to be put in force.
+type preparedPlane interface {
+	// Commit puts it in force and returns how many client connections that brings to their end.
+	Commit() (closed int)
+	Abandon()
 }
 
 // checks is the monitor of the health checks.

@@ -27,13 +27,18 @@ func newPlane(o planeOptions) (plane, error) {
 
 func (p *serverPlane) Start(ctx context.Context) error { return p.server.Start(ctx) }
 
-func (p *serverPlane) Apply(c *config.Config) (string, error) {
-	change, err := p.server.Apply(c)
+func (p *serverPlane) Prepare(c *config.Config, reread bool) (preparedPlane, error) {
+	prepared, err := p.server.Prepare(c, reread)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	return change.String(), nil
+	return preparedServer{prepared}, nil
 }
+
+// preparedServer is a configuration that package proxy has prepared.
+type preparedServer struct{ *proxy.Prepared }
+
+func (p preparedServer) Commit() int { return p.Prepared.Commit().ConnectionsClosed }
 
 func (p *serverPlane) Shutdown(ctx context.Context) error { return p.server.Shutdown(ctx) }
 

@@ -15,7 +15,7 @@ func TestReload(t *testing.T) {
 	r := startRunning(t, "")
 	r.write(t, validConfig(r.socket, "log: { level: debug, format: console }\n"))
 	code, stdout, stderr := weir("reload", "--socket", r.socket)
-	if code != 0 || !strings.HasPrefix(stdout, "reloaded generation 2 in ") || !strings.HasSuffix(stdout, ": 1 backend added\n") {
+	if code != 0 || !strings.HasPrefix(stdout, "reloaded generation 2 in ") || !strings.HasSuffix(stdout, ": 1 setting changed, 5 connections closed\n") {
 		t.Errorf("got %d %q %q", code, stdout, stderr)
 	}
 	if want := `log.format is "console" in the configuration and "json" in this process; it takes effect at the next start`; !strings.Contains(stderr, want) {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -25,6 +26,7 @@ pre_stop, then no new connections and up to grace for work in flight; a second o
 		Args: noArgs,
 	}
 	file := cmd.Flags().StringP("config", "c", defaultConfig, "configuration file")
+	watch := cmd.Flags().Bool("watch", false, "reload when the content of the configuration changes, as with watch: true in it")
 	cmd.RunE = verb(func(cmd *cobra.Command, _ []string) error {
 		// Whoever reads a log at night should not have to know where the process was started, and a reload
 		// must find the same paths.
@@ -32,7 +34,7 @@ pre_stop, then no new connections and up to grace for work in flight; a second o
 		if err != nil {
 			return err
 		}
-		c, report, err := load(cmd, path, config.CheckFiles())
+		wanted, err := openStore(cmd, path, config.CheckFiles())
 		if err != nil {
 			return err
 		}
@@ -42,11 +44,11 @@ pre_stop, then no new connections and up to grace for work in flight; a second o
 		defer signal.Stop(signals)
 		// A log whose reader ended must not end the balancer.
 		signal.Ignore(syscall.SIGPIPE)
-		d, err := startDaemon(cmd.Context(), c, daemonOptions{
-			file: path, stderr: cmd.ErrOrStderr(), warnings: warnings(report), newPlane: newPlane,
+		d, err := startDaemon(cmd.Context(), daemonOptions{
+			file: path, store: wanted, watch: *watch, stderr: cmd.ErrOrStderr(), newPlane: newPlane,
 		})
 		if err != nil {
-			return err
+			return errors.Join(err, wanted.Close())
 		}
 		return d.obey(cmd.Context(), signals)
 	})
@@ -79,7 +81,7 @@ func (d *daemon) obey(ctx context.Context, signals <-chan os.Signal) error {
 // end stops gracefully; a further signal to stop ends the patience.
 func (d *daemon) end(signals <-chan os.Signal) error {
 	d.Drain()
-	process := d.current.Load().config.Process
+	process := d.options.store.Current().Config.Process
 	ctx, cancel := context.WithTimeout(context.Background(), process.PreStop+process.Grace)
 	defer cancel()
 	stopped := make(chan error, 1)

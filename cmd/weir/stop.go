@@ -15,10 +15,12 @@ const closingTime = 100 * time.Millisecond
 // every goroutine of the daemon has ended.
 func (d *daemon) Stop(ctx context.Context) error {
 	d.Drain()
-	// A reload under way ends first; those that come later are refused, and need not wait for that.
-	d.reloading.Lock()
-	//lint:ignore SA2001 the lock is a barrier: what it guards is the time before it
-	d.reloading.Unlock()
+	d.unwatch()
+	d.watching.Wait()
+	// A change under way ends first; those that come later are refused, and need not wait for that.
+	if err := d.options.store.Close(); err != nil {
+		d.log.Error("closing the state directory", zap.Error(err))
+	}
 	err := d.finish(ctx)
 	// The admin server goes last, so that the drain can be watched.
 	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), adminGrace)

@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"weir/config"
 )
@@ -41,7 +42,15 @@ func (e *OwnedError) Is(target error) bool { return target == ErrOwned }
 type InvalidError struct{ Report config.Report }
 
 // Error has one line for every error.
-func (e *InvalidError) Error() string { return e.Report.Err().Error() }
+func (e *InvalidError) Error() string {
+	var lines []string
+	for _, d := range e.Report.Diagnostics {
+		if d.Severity == config.Error {
+			lines = append(lines, d.Sentence())
+		}
+	}
+	return strings.Join(lines, "\n")
+}
 
 // Unwrap is ErrInvalid.
 func (e *InvalidError) Unwrap() error { return config.ErrInvalid }

@@ -7,8 +7,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"go.uber.org/zap"
-
 	"weir/config"
 )
 
@@ -36,7 +34,6 @@ type Effect struct {
 type Options struct {
 	File string          // the main file; absolute
 	Load []config.Option // how it is read, like config.CheckFiles
-	Log  *zap.Logger     // nil: none
 	// Now is the clock; nil: time.Now.
 	Now func() time.Time
 }
@@ -55,9 +52,6 @@ type Store struct {
 // caller makes a data plane of Current().Config and gives it to Carry. An *InvalidError says what is
 // wrong with the configuration.
 func Open(o Options) (*Store, error) {
-	if o.Log == nil {
-		o.Log = zap.NewNop()
-	}
 	if o.Now == nil {
 		o.Now = time.Now
 	}
@@ -81,6 +75,9 @@ func (s *Store) Carry(p Plane) {
 
 // Current is the revision in force. It never waits.
 func (s *Store) Current() *Revision { return s.current.Load() }
+
+// Warnings are those of the configuration in force, a line each.
+func (s *Store) Warnings() []string { return warnings(s.Current().Report) }
 
 // Close ends all changing, waits for the change under way, and lets another process have the state
 // directory. Current goes on. Further calls do nothing.

@@ -1,0 +1,88 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"go.uber.org/zap"
+
+	"weir/api"
+	"weir/config/store"
+)
+
+// errStopping refuses changes at the end.
+var errStopping = errors.New("the process is stopping")
+
+var _ store.Plane = (*daemon)(nil)
+
+// Prepare makes the data plane ready for a revision, and everything else that can fail. Nothing else changes
+// the data plane until it is committed or abandoned.
+func (d *daemon) Prepare(_ context.Context, r *store.Revision, reread bool) (store.Prepared, error) {
+	d.applying.Lock()
+	if d.draining.Load() {
+		d.applying.Unlock()
+		return nil, errStopping
+	}
+	p, err := d.plane.Prepare(r.Config, reread)
+	if err != nil {
+		d.applying.Unlock()
+		return nil, explainBind(err)
+	}
+	return &preparedRevision{d, p, r}, nil
+}
+
+// preparedRevision is a revision that only has to be put in force.
+type preparedRevision struct {
+	daemon   *daemon
+	plane    preparedPlane
+	revision *store.Revision
+}
+
+// Commit puts it in force.
+func (p *preparedRevision) Commit() store.Effect {
+	d := p.daemon
+	defer d.applying.Unlock()
+	closed := p.plane.Commit()
+	d.level.SetLevel(levelOf(p.revision.Config.Log))
+	d.registry.Revised(p.revision.Generation)
+	return store.Effect{Closed: closed, Warnings: d.fixed.differences(p.revision.Config)}
+}
+
+// Abandon gives it up.
+func (p *preparedRevision) Abandon() {
+	p.plane.Abandon()
+	p.daemon.applying.Unlock()
+}
+
+// Reload reads the files again and puts them in force. On an error nothing has changed.
+func (d *daemon) Reload(ctx context.Context) (api.Reloaded, error) {
+	done, err := d.options.store.Reload(ctx)
+	if err != nil {
+		d.registry.Reload(false, time.Now(), 0, "")
+		d.log.Error("reload refused, the running configuration is unchanged",
+			zap.Uint64("generation", d.options.store.Current().Generation), zap.Error(err))
+		return api.Reloaded{}, err
+	}
+	d.published(done.Revision)
+	d.log.Info("reloaded", zap.Uint64("generation", done.Revision.Generation), zap.Uint64("revision", done.Revision.Number),
+		zap.String("sha256", done.Revision.Config.Digest), zap.String("changes", done.Summary),
+		zap.Duration("took", done.Took), zap.Strings("warnings", done.Warnings))
+	return api.Reloaded{Generation: done.Revision.Generation, Summary: done.Summary, Warnings: done.Warnings}, nil
+}
+
+// watchRound is how often the files are read to see whether they have changed. Notices of the kernel miss
+// the swaps of links with which a ConfigMap changes.
+const watchRound = 2 * time.Second
+
+// startWatching reloads when a file changes, while that is wanted.
+func (d *daemon) startWatching(ctx context.Context) {
+	ctx, d.unwatch = context.WithCancel(context.WithoutCancel(ctx))
+	d.watching.Go(func() { d.watch(ctx) })
+}
+
+func (d *daemon) watch(ctx context.Context) {
+	wanted := func() bool { return d.options.watch || d.options.store.Current().Config.Watch }
+	// Reload has logged the outcome.
+	d.options.store.Watch(ctx, watchRound, wanted, func() { _, _ = d.Reload(ctx) })
+}
