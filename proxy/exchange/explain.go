@@ -24,31 +24,32 @@ func ClientOf(l *config.Listener, peer netip.Addr, req *message.Head) (client ne
 }
 
 // Session is the backend of the session that a request belongs to, nil if there is none, and why. That is
-// no use of the session. It must not be asked for a pool without persistence.
-func (p *Pool) Session(req *message.Head, client netip.Addr) (b *balancer.Backend, why string) {
+// no use of the session. lost: there is none, because its backend has left the pool.
+func (p *Pool) Session(req *message.Head, client netip.Addr) (b *balancer.Backend, lost bool, why string) {
 	s := p.settings.Load().sticky
 	if s == nil {
-		return nil, "the pool has no persistence"
+		return nil, false, "the pool has no persistence"
 	}
 	lines := cookies(req, nil)
 	switch s.config.Type {
 	case config.PersistSourceIP:
-		return s.table.Explain(client, wire.Now())
+		b, why = s.table.Explain(client, wire.Now())
+		return b, false, why
 	case config.PersistAppCookie:
 		if b = s.learner.Peek(wire.Now(), lines...); b != nil {
-			return b, "a cookie of the request was set by " + b.Name()
+			return b, false, "a cookie of the request was set by " + b.Name()
 		}
-		return nil, "no backend has set a cookie that the request has"
+		return nil, false, "no backend has set a cookie that the request has"
 	}
 	tag, verdict, found := s.codec.Find(s.config.Cookie.Name, time.Now().Unix(), s.config.Timeout, lines...)
 	switch {
 	case !found:
-		return nil, "the request has no cookie " + s.config.Cookie.Name
+		return nil, false, "the request has no cookie " + s.config.Cookie.Name
 	case !verdict.OK():
-		return nil, fmt.Sprintf("the cookie %s of the request is %s", s.config.Cookie.Name, verdict)
+		return nil, false, fmt.Sprintf("the cookie %s of the request is %s", s.config.Cookie.Name, verdict)
 	}
 	if b = s.index.Load().Backend(tag); b == nil {
-		return nil, "the cookie of the request names a backend that has left the pool"
+		return nil, true, "the cookie of the request names a backend that has left the pool"
 	}
-	return b, "the cookie of the request names " + b.Name()
+	return b, false, "the cookie of the request names " + b.Name()
 }
