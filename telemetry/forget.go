@@ -2,6 +2,7 @@ package telemetry
 
 import (
 	"maps"
+	"time"
 
 	"weir/config"
 )
@@ -41,8 +42,14 @@ func (r *Registry) ForgetBackend(pool, backend string) {
 	r.picks.forget(func(k backendKey) bool { return k == gone })
 }
 
-// Retain forgets everything that a configuration does not name: what a reload calls at its end.
-func (r *Registry) Retain(c *config.Config) {
+// lastScrapes is how long the series of what is not configured any more stay after its last connection has
+// ended, so that its end is scraped.
+const lastScrapes = time.Minute
+
+// Retain forgets everything that a configuration does not name and that has no connections left: what a
+// reload calls at its end. While something is left, which it reports, it is to be called again about once
+// a second, with the configuration in force.
+func (r *Registry) Retain(c *config.Config) (left bool) {
 	kept, named := make(map[backendKey]bool), make(map[backendKey]bool)
 	for _, p := range c.Pools {
 		for _, b := range p.Named {
@@ -53,16 +60,64 @@ func (r *Registry) Retain(c *config.Config) {
 		}
 	}
 	r.mu.Lock()
-	maps.DeleteFunc(r.listeners, func(name string, _ *Listener) bool { return c.Listeners[name] == nil })
-	maps.DeleteFunc(r.pools, func(name string, _ *Pool) bool { return c.Pools[name] == nil })
-	gone := func(k httpKey) bool {
-		return c.Listeners[k.listener] == nil || k.pool != "" && c.Pools[k.pool] == nil
+	w := wanted{listeners: map[string]bool{}, pools: map[string]bool{}, backends: map[backendKey]bool{}}
+	for name := range c.Listeners {
+		w.listeners[name] = true
 	}
+	for name := range c.Pools {
+		w.pools[name] = true
+	}
+	now := r.options.Now()
+	for name, l := range r.listeners {
+		w.listeners[name] = r.stays(countersOf{listener: name}, c.Listeners[name] != nil, l.Counts().Active, now)
+	}
+	for k, b := range r.backends {
+		w.backends[k] = r.stays(countersOf{backend: k}, kept[k], b.Counts().Open, now)
+		w.pools[k.pool] = w.pools[k.pool] || w.backends[k]
+	}
+	r.keep(&w)
+	maps.DeleteFunc(r.names, func(k backendKey, _ *resolutions) bool { return !named[k] })
+	left = len(r.leaving) > 0
+	r.mu.Unlock()
+	r.picks.forget(func(k backendKey) bool { return !kept[k] })
+	return left
+}
+
+// wanted are the names whose series are kept.
+type wanted struct {
+	listeners, pools map[string]bool
+	backends         map[backendKey]bool
+}
+
+// countersOf names a listener or a backend.
+type countersOf struct {
+	listener string
+	backend  backendKey
+}
+
+// stays reports whether the counters of something stay: it is configured, has connections, or had some a
+// short while ago. mu must be held.
+func (r *Registry) stays(k countersOf, configured bool, open uint64, now time.Time) bool {
+	last, leaving := r.leaving[k]
+	switch {
+	case configured:
+	case open > 0:
+		r.leaving[k] = now
+		return true
+	case leaving && now.Sub(last) < lastScrapes:
+		return true
+	}
+	delete(r.leaving, k)
+	return configured
+}
+
+// keep forgets all but what is wanted. mu must be held.
+func (r *Registry) keep(w *wanted) {
+	maps.DeleteFunc(r.listeners, func(name string, _ *Listener) bool { return !w.listeners[name] })
+	maps.DeleteFunc(r.pools, func(name string, _ *Pool) bool { return !w.pools[name] })
+	gone := func(k httpKey) bool { return !w.listeners[k.listener] || k.pool != "" && !w.pools[k.pool] }
 	maps.DeleteFunc(r.http, func(k httpKey, _ *HTTP) bool { return gone(k) })
 	maps.DeleteFunc(r.tcp, func(k httpKey, _ *TCP) bool { return gone(k) })
 	maps.DeleteFunc(r.udp, func(k httpKey, _ *UDP) bool { return gone(k) })
-	maps.DeleteFunc(r.backends, func(k backendKey, _ *Backend) bool { return !kept[k] })
-	maps.DeleteFunc(r.names, func(k backendKey, _ *resolutions) bool { return !named[k] })
-	r.mu.Unlock()
-	r.picks.forget(func(k backendKey) bool { return !kept[k] })
+	maps.DeleteFunc(r.backends, func(k backendKey, _ *Backend) bool { return !w.backends[k] })
 }

@@ -53,6 +53,7 @@ type Registry struct {
 	backends  map[backendKey]*Backend
 	names     map[backendKey]*resolutions
 	picks     picks
+	leaving   map[countersOf]time.Time // not configured, and kept for its connections: when it last had some
 }
 
 type httpKey struct{ listener, pool string }
@@ -75,6 +76,7 @@ func New(o Options) *Registry {
 		pools:     make(map[string]*Pool),
 		backends:  make(map[backendKey]*Backend),
 		names:     make(map[backendKey]*resolutions),
+		leaving:   make(map[countersOf]time.Time),
 	}
 }
 

@@ -16,6 +16,7 @@ func countAll(r *Registry) {
 	for _, listener := range []string{"web", "api"} {
 		l := r.Listener(listener)
 		l.ConnectionOpened(0)
+		l.ConnectionClosed(0)
 		l.Handshake(tls.VersionTLS13, true)
 		l.SetCertificates([]Certificate{{Name: "shop", NotAfter: testStart}})
 		for _, pool := range []string{"", "app", "old"} {
@@ -89,6 +90,57 @@ func retained() *config.Config {
 		Pools: map[string]*config.Pool{
 			"app": {Name: "app", Backends: []*config.Backend{{Name: "b1"}}},
 		},
+	}
+}
+
+// TestRetainWhatHasConnections: what is not configured any more is shown until a while after its last
+// connection has ended.
+func TestRetainWhatHasConnections(t *testing.T) {
+	now := testStart
+	r := New(Options{Now: func() time.Time { return now }})
+	countAll(r)
+	for _, pool := range []string{"app", "old"} {
+		r.TCP("api", pool).Done(0, OutcomeOK)
+	}
+	shown := func(name string) bool {
+		return strings.Contains(scrapeText(t, r, "/metrics"), name)
+	}
+	b := r.Backend("old", "b2")
+	b.ConnectionOpened()
+	if !r.Retain(retained()) {
+		t.Error("nothing is left to look at")
+	}
+	if !shown(`weir_backend_connections_open{backend="b2",pool="old"} 1`) || !shown(`weir_http_outcomes_total{listener="web",outcome="ok",pool="old"}`) {
+		t.Error("what has connections is not shown")
+	}
+	if shown(`backend="b1",pool="old"`) || shown(`listener="api"`) || shown(`backend="b2",pool="app"`) {
+		t.Error("what has none is shown")
+	}
+	l := r.Listener("api")
+	l.ConnectionOpened(0)
+	r.TCP("api", "old").Done(0, OutcomeDrainTimeout)
+	r.Retain(retained())
+	if !shown(`weir_tcp_connections_total{listener="api",outcome="drain_timeout",pool="old"} 1`) {
+		t.Error("a listener that has connections is not shown")
+	}
+	l.ConnectionClosed(0)
+	b.ConnectionClosed()
+	now = now.Add(lastScrapes - 1)
+	if !r.Retain(retained()) || !shown(`listener="api"`) || !shown(`pool="old"`) {
+		t.Error("the end of the last connection is not shown")
+	}
+	now = now.Add(1)
+	if r.Retain(retained()) || shown(`listener="api"`) || shown(`pool="old"`) {
+		t.Error("it is shown for ever")
+	}
+	// What comes back goes on.
+	b = r.Backend("app", "b2")
+	b.ConnectionOpened()
+	r.Retain(retained())
+	all := retained()
+	all.Pools["app"].Backends = append(all.Pools["app"].Backends, &config.Backend{Name: "b2"})
+	if r.Retain(all) || r.Backend("app", "b2") != b {
+		t.Error("a backend that has come back has another counter, or is to leave")
 	}
 }
 
