@@ -35,6 +35,7 @@ type Process struct {
 	Digest     string    // SHA-256 of the configuration, in hex
 	LoadedAt   time.Time // when this generation came into force
 	Listeners  []Listener
+	Leaving    []Listener // that were removed and have connections left; without addresses
 }
 
 // Listener is one listener in service.

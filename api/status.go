@@ -29,15 +29,22 @@ func (s *Server) Status() Status {
 		Pools:         make([]PoolStatus, 0, len(pools)),
 	}
 	for _, l := range process.Listeners {
-		status.Listeners = append(status.Listeners, ListenerStatus{
-			Name: l.Name, Protocol: l.Protocol, Addresses: l.Addresses, Pool: l.Pool,
-			ConnectionsActive: l.Active, ConnectionsTotal: l.Total,
-		})
+		status.Listeners = append(status.Listeners, listenerStatus(l))
+	}
+	for _, l := range process.Leaving {
+		status.Leaving = append(status.Leaving, listenerStatus(l))
 	}
 	for _, p := range pools {
 		status.Pools = append(status.Pools, s.poolStatus(p))
 	}
 	return status
+}
+
+func listenerStatus(l Listener) ListenerStatus {
+	return ListenerStatus{
+		Name: l.Name, Protocol: l.Protocol, Addresses: l.Addresses, Pool: l.Pool,
+		ConnectionsActive: l.Active, ConnectionsTotal: l.Total,
+	}
 }
 
 // poolStatus reads one snapshot, so that its parts fit together.

@@ -14,6 +14,7 @@ type Status struct {
 	Ready         bool             `json:"ready"`
 	Draining      bool             `json:"draining"`
 	Listeners     []ListenerStatus `json:"listeners"`
+	Leaving       []ListenerStatus `json:"leaving,omitempty"` // listeners that were removed and have connections left
 	Pools         []PoolStatus     `json:"pools"`
 }
 

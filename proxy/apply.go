@@ -16,6 +16,7 @@ import (
 	"weir/proxy/certs"
 	"weir/proxy/exchange"
 	"weir/proxy/stream"
+	"weir/proxy/wire"
 )
 
 // Prepared is what a configuration needs and could be got. Either Commit or Abandon is called, once, before
@@ -166,7 +167,7 @@ func (s *Server) commit(c *config.Config, p *Prepared) Change {
 	for _, l := range leaving {
 		s.retire(l)
 	}
-	s.stats.Retain(c)
+	s.seriesLeft.Store(s.stats.Retain(c))
 	s.steward.wake()
 	return change
 }
@@ -281,11 +282,24 @@ func (s *Server) serveStreams(l *listener, lc *config.Listener, t *tls.Config) {
 // retire lets the connections of a listener that is no longer wanted come to an end.
 func (s *Server) retire(l *listener) {
 	l.clients.Drain()
+	if l.streams != nil {
+		l.streams.Retire(wire.Now())
+	}
 	s.mu.Lock()
 	s.retired[l] = struct{}{}
 	s.mu.Unlock()
 	s.retiring.Add(1)
 	go s.awaitRetired(l)
+}
+
+// retainSeries lets go of the series of what is no longer configured, once its connections have ended.
+func (s *Server) retainSeries() {
+	if !s.seriesLeft.Load() {
+		return
+	}
+	s.mu.RLock() // nobody makes series of another configuration meanwhile
+	defer s.mu.RUnlock()
+	s.seriesLeft.Store(s.stats.Retain(s.config))
 }
 
 func (s *Server) awaitRetired(l *listener) {

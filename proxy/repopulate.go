@@ -28,7 +28,7 @@ func (s *Server) Repopulate(c *config.Config) Change {
 	s.config = c
 	s.mu.Unlock()
 	s.probe(c, before)
-	s.stats.Retain(c)
+	s.seriesLeft.Store(s.stats.Retain(c))
 	s.steward.wake()
 	return change
 }

@@ -54,6 +54,8 @@ type Server struct {
 	// pools is replaced as a whole, because the monitor's goroutines read it.
 	pools atomic.Pointer[map[string]*exchange.Pool]
 
+	seriesLeft atomic.Bool // of what is no longer configured, see retainSeries
+
 	retiring sync.WaitGroup // listeners that were removed and have connections left
 	retired  map[*listener]struct{}
 }
@@ -228,6 +230,20 @@ func (s *Server) Listeners() []ListenerState {
 	}
 	for _, l := range s.datagrams.listeners {
 		list = append(list, ListenerState{l.config, l.addresses(), l.clients.Count()})
+	}
+	slices.SortFunc(list, func(a, b ListenerState) int { return strings.Compare(a.Config.Name, b.Config.Name) })
+	return list
+}
+
+// Leaving lists the listeners that were removed and have connections left, in order of name.
+func (s *Server) Leaving() []ListenerState {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	var list []ListenerState
+	for l := range s.retired {
+		if n := l.clients.Count(); n > 0 { // else it is about to be forgotten
+			list = append(list, ListenerState{l.config, []string{}, n})
+		}
 	}
 	slices.SortFunc(list, func(a, b ListenerState) int { return strings.Compare(a.Config.Name, b.Config.Name) })
 	return list

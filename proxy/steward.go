@@ -70,6 +70,7 @@ func (w *steward) run() {
 			swept = now
 			w.sweep()
 			w.server.sweepDatagrams(now)
+			w.server.retainSeries()
 			w.server.streams.engine.Pipes.Sweep()
 		}
 		if now.Sub(refreshed) >= refreshRound {

@@ -88,7 +88,16 @@ func (s *Server) moveStreams(now time.Time) (next time.Duration) {
 	s.mu.Lock()
 	d.closed = slices.DeleteFunc(d.closed, func(p *stream.Pool) bool { return p.Ended(now) })
 	pools := slices.Clone(d.closed)
+	var retired []*stream.Clients
+	for l := range s.retired {
+		if l.streams != nil {
+			retired = append(retired, l.streams)
+		}
+	}
 	s.mu.Unlock()
+	for _, c := range retired {
+		c.Sweep(at)
+	}
 	for _, p := range *d.pools.Load() {
 		pools = append(pools, p)
 	}

@@ -128,6 +128,59 @@ func TestTCPDrain(t *testing.T) {
 	}
 }
 
+// TestTCPRemovedListener removes a listener: its connections go on for drain_timeout, and whoever looks sees
+// them, as those of a pool that was removed.
+func TestTCPRemovedListener(t *testing.T) {
+	t.Parallel()
+	b := echoes(t, 1)
+	pool := func(timeout string) string { return "health_check: none, drain_timeout: " + timeout + ", " + inFlow(b) }
+	s := startTCP(t, "", pool("5m"))
+	c := s.greeted()
+	others := func(timeout, name string) string {
+		text := strings.ReplaceAll(s.config("", pool(timeout)), "sql", name)
+		return strings.NewReplacer("db:", "other:", "127.0.0.1:0", "127.0.0.2:0").Replace(text)
+	}
+	shown := func(t *testing.T) {
+		t.Helper()
+		says(t, c, "still here")
+		if l := s.status().Leaving; len(l) != 1 || l[0].Name != "db" || l[0].ConnectionsActive != 1 || l[0].ConnectionsTotal != 1 || l[0].Pool != "sql" {
+			t.Errorf("leaving are %+v, want db with a connection", l)
+		}
+		if n := s.metric("weir_listener_connections_active", "listener", "db"); n != 1 {
+			t.Errorf("%v connections are shown, want 1", n)
+		}
+		if n := s.metric("weir_backend_connections_open", "pool", "sql", "backend", "b1"); n != 1 {
+			t.Errorf("%v connections to the backend are shown, want 1", n)
+		}
+		if code, out, _ := s.cli("status"); code != 0 || !strings.Contains(out, "removed") {
+			t.Errorf("weir status says\n%s", out)
+		}
+	}
+	s.reload(others("5m", "sql"))
+	shown(t)
+	s.reload(others("5m", "two")) // the pool as well
+	shown(t)
+	s.reload(others("5m", "sql")) // which is another one from then on
+	shown(t)
+	s.reload(s.config("", pool("1s"))) // and so is the listener
+	if l := s.status().Leaving; len(l) != 1 {
+		t.Errorf("leaving are %+v, want the former db", l)
+	}
+	says(t, c, "still here")
+
+	d := s.greeted()
+	s.reload(others("1s", "sql"))
+	wantReset(t, d)
+	if l := s.logged(1)[0]; l.Outcome != "drain_timeout" || l.EndedBy != "drain" || !strings.Contains(l.Reason, "its listener was removed") {
+		t.Errorf("logged as %+v", l)
+	}
+	if n := s.metric("weir_tcp_connections_total", "listener", "db", "pool", "sql", "outcome", "drain_timeout"); n != 1 {
+		t.Errorf("%v connections are counted as cut, want 1", n)
+	}
+	_ = c.Close()
+	eventually(t, "nobody is leaving", func() bool { return len(s.status().Leaving) == 0 })
+}
+
 // TestTCPRebalance moves the connections of a backend that goes down or is removed, at the rate that is
 // set, and leaves them alone if that is not wanted.
 func TestTCPRebalance(t *testing.T) {

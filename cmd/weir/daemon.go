@@ -140,7 +140,7 @@ func (d *daemon) Process() api.Process {
 	p := api.Process{Bound: d.bound.Load(), Draining: d.draining.Load(), ConfigFile: d.options.file}
 	r := d.options.store.Current()
 	p.Loaded, p.Generation, p.Digest, p.LoadedAt = true, r.Generation, r.Config.Digest, time.Unix(0, d.loaded.Load())
-	p.Listeners = d.plane.Listeners()
+	p.Listeners, p.Leaving = d.plane.Listeners(), d.plane.Leaving()
 	return p
 }
 

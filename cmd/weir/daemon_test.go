@@ -87,6 +87,8 @@ func (f *fakePlane) Pools() []api.Pool {
 	return []api.Pool{{Pool: f.pool, Protocol: "http", Required: true}}
 }
 
+func (f *fakePlane) Leaving() []api.Listener { return nil }
+
 func (f *fakePlane) Listeners() []api.Listener {
 	return []api.Listener{{Name: "web", Protocol: "http", Addresses: []string{"127.0.0.1:8080"}, Pool: "app", Active: 3}}
 }

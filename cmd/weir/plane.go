@@ -23,6 +23,8 @@ type plane interface {
 	// Pools and Listeners are what is in service, in order of name.
 	Pools() []api.Pool
 	Listeners() []api.Listener
+	// Leaving is the listeners that were removed and have connections left.
+	Leaving() []api.Listener
 	// Connections counts the clients that are connected, those of removed listeners included.
 	Connections() int
 	Checks() checks

@@ -50,9 +50,12 @@ func (p *serverPlane) Pools() []api.Pool {
 	return list
 }
 
-func (p *serverPlane) Listeners() []api.Listener {
-	var list []api.Listener
-	for _, s := range p.server.Listeners() {
+func (p *serverPlane) Listeners() []api.Listener { return p.listeners(p.server.Listeners()) }
+
+func (p *serverPlane) Leaving() []api.Listener { return p.listeners(p.server.Leaving()) }
+
+func (p *serverPlane) listeners(states []proxy.ListenerState) (list []api.Listener) {
+	for _, s := range states {
 		list = append(list, api.Listener{
 			Name: s.Config.Name, Protocol: string(s.Config.Protocol), Addresses: s.Addresses, Pool: s.Config.Pool,
 			Active: int64(s.Connections), Total: p.options.telemetry.Listener(s.Config.Name).Counts().Opened,

@@ -19,7 +19,8 @@ func newStatus() *cobra.Command {
 		Short: "Show listeners, pools and backends of a running weir, with the reason for each state",
 		Long: `Show listeners, pools and backends of a running weir, with the reason for each state.
 WEIGHT shows effective/configured while they differ; STATE ends in * when an operator's override is in force;
-ACTIVE shows the limit of a backend that has one, and QUEUED who waits because all have reached theirs.
+ACTIVE shows the limit of a backend that has one, and QUEUED who waits because all have reached theirs. A listener
+that was removed is shown with the connections that it has left.
 The forms json and yaml are the document of GET /v1/status.`,
 		Args: noArgs,
 	}
@@ -77,6 +78,9 @@ func listenerRows(status api.Status) (rows [][]string) {
 	for _, l := range status.Listeners {
 		rows = append(rows, []string{l.Name, l.Protocol, strings.Join(l.Addresses, ","), l.Pool,
 			strconv.FormatInt(l.ConnectionsActive, 10)})
+	}
+	for _, l := range status.Leaving {
+		rows = append(rows, []string{l.Name, l.Protocol, "removed", l.Pool, strconv.FormatInt(l.ConnectionsActive, 10)})
 	}
 	return rows
 }

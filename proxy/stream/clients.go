@@ -20,6 +20,7 @@ type Clients struct {
 	wg     sync.WaitGroup
 
 	rejected atomic.Int64 // when the log last told of connections turned away
+	retired  atomic.Int64 // when the listener was removed, on wire.Now's clock; 0: it was not
 
 	mu       sync.Mutex
 	sessions map[*session]struct{}
@@ -106,7 +107,7 @@ func (c *Clients) forget(s *session) {
 }
 
 // Drain lets the connections come to an end. At layer 4 nobody can be asked to leave, so they go on
-// until Stop.
+// until Stop; see Retire.
 func (c *Clients) Drain() {}
 
 // Ending is 0: none is closed by Drain.

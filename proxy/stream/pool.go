@@ -31,7 +31,8 @@ type settings struct {
 	timeouts  config.BackendTimeouts
 	places    int // in the queue
 	rebalance config.Rebalance
-	attempts  int // tries after the first
+	drain     time.Duration // what is left on a backend, or on a listener, that was removed; 0: without bound
+	attempts  int           // tries after the first
 	retry     bool
 	hashesDst bool // the algorithm looks at the destination of a flow
 	proxy     config.ProxyVersion
@@ -71,7 +72,7 @@ func (p *Pool) Ended(now time.Time) bool { return p.Balancer.Ended(now) }
 
 func newSettings(c *config.Pool, tlsConfig *tls.Config, old *settings) *settings {
 	s := &settings{
-		timeouts: c.Timeouts, places: c.Queue, rebalance: c.Rebalance,
+		timeouts: c.Timeouts, places: c.Queue, rebalance: c.Rebalance, drain: c.DrainTimeout,
 		attempts: c.Retries.Attempts, proxy: c.SendProxy, tls: tlsConfig,
 	}
 	for _, on := range c.Retries.On {
