@@ -39,6 +39,9 @@ func (i tagged) GenerateConnectionID() (quic.ConnectionID, error) {
 // http3Name is in the certificate of the servers.
 const http3Name = "http3.example"
 
+// keepAlive is how long a client hears nothing before it asks.
+const keepAlive = 200 * time.Millisecond
+
 // http3Site is what servers and clients of a test share.
 type http3Site struct {
 	pair  tls.Certificate
@@ -124,6 +127,8 @@ func (s *http3Site) dial(t *testing.T, c net.PacketConn, to string) *http3Client
 		&quic.Config{
 			InitialStreamReceiveWindow: streamWindow, MaxStreamReceiveWindow: streamWindow, MaxIdleTimeout: patience,
 			InitialPacketSize: smallPacket,
+			// A client that has nothing to say while its router forgets it hears nothing any more: it must ask.
+			KeepAlivePeriod: keepAlive,
 		})
 	if err != nil {
 		t.Fatal(err)
