@@ -78,6 +78,10 @@ func New(o Options) (*Server, error) {
 	if err != nil {
 		return nil, errors.Join(err, watcher.Close())
 	}
+	relays, err := wire.NewRelays()
+	if err != nil {
+		return nil, errors.Join(err, arrivals.Close(), watcher.Close())
+	}
 	s := &Server{
 		log: o.Log, stats: o.Telemetry, config: o.Config,
 		listeners: map[string]*listener{}, retired: map[*listener]struct{}{},
@@ -91,7 +95,7 @@ func New(o Options) (*Server, error) {
 		s.engine.AccessLog.Store(o.AccessLog)
 	}
 	s.streams = newStreams(o, limit, s.engine.Descriptors)
-	s.streams.engine.ConnectFailed, s.streams.engine.Watcher = s.connectFailed, watcher
+	s.streams.engine.ConnectFailed, s.streams.engine.Watcher, s.streams.engine.Relays = s.connectFailed, watcher, relays
 	s.streams.engine.Ejected = s.ejected
 	s.engine.Pipes = s.streams.engine.Pipes // one stock for all
 	s.datagrams = newDatagrams(o, limit, s.engine.Descriptors, s.connectFailed)
@@ -173,7 +177,7 @@ func (s *Server) end() {
 	}
 	s.streams.end(time.Now())
 	s.datagrams.end(time.Now())
-	if err := errors.Join(s.engine.Arrivals.Close(), s.engine.Watcher.Close()); err != nil {
+	if err := errors.Join(s.streams.engine.Relays.Close(), s.engine.Arrivals.Close(), s.engine.Watcher.Close()); err != nil {
 		s.log.Error("closing the watchers of client sockets", zap.Error(err))
 	}
 }

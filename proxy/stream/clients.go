@@ -71,13 +71,13 @@ func (c *Clients) Serve(conn *wire.Conn) {
 		clients: c, site: site, client: conn, src: conn.Remote(), counted: counted, started: now, target: site.nowhere,
 		shard: c.engine.Telemetry.NextShard(), ended: make(chan struct{}),
 	}
-	site.tune(conn, wire.Client)
+	site.tune(conn)
 	site.stats.ConnectionOpened(s.shard)
 	c.wg.Add(1)
 	c.mu.Lock()
 	c.sessions[s] = struct{}{}
 	c.mu.Unlock()
-	go s.run()
+	c.engine.Relays.Go(s.run)
 }
 
 // rejectedLog is how often, at most, the log says that connections are turned away.

@@ -3,6 +3,7 @@ package stream
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"syscall"
 	"time"
 
@@ -155,25 +156,42 @@ func (s *session) dial(pool *Pool) error {
 		return errDescriptors
 	}
 	since := wire.Now()
-	end := s.watch()
-	c, err := wire.DialHeld(s.lease.Backend().Address(), s.settings.timeouts.Connect, s.hold)
-	end()
+	c, err := s.connectTo(s.lease.Backend().Address())
 	s.connect += wire.Now() - since
-	if err != nil {
-		s.dialed.Store(nil)
-		e.Descriptors.Leave(1)
-		return err
-	}
-	if err := s.greet(c); err != nil {
-		s.dialed.Store(nil)
-		_ = c.Abort()
-		e.Descriptors.Leave(1)
-		return err
+	if err == nil {
+		if err = s.greet(c); err != nil {
+			_ = c.Abort()
+		}
 	}
 	s.dialed.Store(nil)
+	if err != nil {
+		e.Descriptors.Leave(1)
+		return err
+	}
 	s.backend, s.peer = c, s.lease.Backend().Peer().(*peer)
 	s.peer.join(s)
 	return nil
+}
+
+// connectTo connects. The client is watched while that takes its time.
+func (s *session) connectTo(addr netip.AddrPort) (*wire.Conn, error) {
+	c, connected, err := wire.Connect(addr)
+	if err != nil {
+		return nil, err
+	}
+	s.hold(c)
+	if connected {
+		return c, nil
+	}
+	end := s.watch()
+	err = c.AwaitConnect(s.settings.timeouts.Connect)
+	end()
+	if err != nil {
+		s.dialed.Store(nil)
+		_ = c.Abort()
+		return nil, err
+	}
+	return c, nil
 }
 
 // hold makes c the connection that is shut down if the session is ended meanwhile.
@@ -202,10 +220,10 @@ func (s *session) connectFailed(pool *Pool, err error, tried *balancer.Tried) {
 	pool.Balancer.Failed(b, balancer.FaultConnect, time.Now())
 }
 
-// greet sets the socket of a backend up, tells it who the client is, in one piece before anything else,
+// greet tells a backend who the client is, in one piece before anything else,
 // and begins TLS if the pool speaks it. It fails as connecting does.
 func (s *session) greet(c *wire.Conn) error {
-	s.site.tune(c, wire.Backend)
+	s.site.tune(c)
 	var b [maxHeader]byte
 	header := b[:0]
 	switch s.settings.proxy {

@@ -8,8 +8,8 @@
 // of its client if the pool is persistent ([session.Bond]), and connects; when that fails it tries the next
 // one (connect.go), and while there is none to be had it waits (queue.go). The header that tells the
 // backend who the client is, if the pool sends one, goes first, then the handshake of a tls pool. From
-// then on a [wire.Relay] carries bytes both ways and the goroutine of the session is gone: the
-// relay has two of its own, with small stacks. When it has ended, finish closes both connections,
+// then on a [wire.Relay] carries bytes both ways and the session has no goroutine: the sets of
+// [wire.Relays] wait for all of them. When it has ended, finish closes both connections,
 // releases the lease and counts (finish.go).
 //
 // A [Pool] has a peer for each of its backends, which knows the sessions on it. Pool.Sweep, called

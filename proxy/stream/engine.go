@@ -23,6 +23,9 @@ type Engine struct {
 	// Watcher tells of clients that are gone while their sessions wait; nil: that shows afterwards.
 	Watcher *wire.Watcher
 
+	// Relays is where the connections of all sessions are waited for. Its owner closes it when all have ended.
+	Relays *wire.Relays
+
 	// Pipes are what large transfers are spliced through; nil: they are copied. Its owner sweeps it.
 	Pipes *wire.Pipes
 

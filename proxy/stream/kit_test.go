@@ -88,7 +88,11 @@ func newRig(t *testing.T, change func(*config.Listener, *config.Pool), backends 
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.engine = &Engine{Log: zap.New(core), Telemetry: telemetry.New(telemetry.Options{}), Descriptors: r.budget, Watcher: watcher,
+	relays, err := wire.NewRelays()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.engine = &Engine{Relays: relays, Log: zap.New(core), Telemetry: telemetry.New(telemetry.Options{}), Descriptors: r.budget, Watcher: watcher,
 		Pipes: wire.NewPipes(64, r.budget.EnterReserved, r.budget.Leave), ConnectFailed: r.connectFailed}
 	access, err := telemetry.OpenAccessLog(config.AccessLog{Output: r.line, Sample: 1}, func(uint64) { t.Error("a line is lost") })
 	if err != nil {
@@ -114,7 +118,7 @@ func newRig(t *testing.T, change func(*config.Listener, *config.Pool), backends 
 	go r.accept()
 	t.Cleanup(func() {
 		r.stop()
-		if err := errors.Join(access.Close(), watcher.Close()); err != nil {
+		if err := errors.Join(access.Close(), watcher.Close(), relays.Close()); err != nil {
 			t.Error(err)
 		}
 	})

@@ -84,9 +84,10 @@ func (s *session) run() {
 		return
 	}
 	in, out := s.target.stats.Bytes(s.shard)
-	r := wire.NewRelay(s.client, s.backend, wire.RelayOptions{
-		Idle: s.site.idle, HalfClose: s.settings.timeouts.HalfClose, Pipes: s.clients.engine.Pipes,
-		Layers: s.layers, Totals: [2]*atomic.Uint64{in, out}, Panicked: s.panicked,
+	e := s.clients.engine
+	r := e.Relays.NewRelay(s.client, s.backend, wire.RelayOptions{
+		Idle: s.site.idle, HalfClose: s.settings.timeouts.HalfClose, Pipes: e.Pipes,
+		Layers: s.layers, Totals: [2]*atomic.Uint64{in, out}, Lasting: s.lasting, Panicked: s.panicked,
 	})
 	s.relay.Store(r)
 	if s.fate.Load() != nil {
@@ -94,6 +95,9 @@ func (s *session) run() {
 	}
 	r.Start(s.relayed)
 }
+
+// lasting is called when the relay has lasted for a while.
+func (s *session) lasting() { s.site.tuneLasting(s.client, s.backend) }
 
 // relayed is called when the relay has ended.
 func (s *session) relayed(e wire.Ending) { s.finish(s.judge(e)) }

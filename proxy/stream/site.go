@@ -92,15 +92,21 @@ func newGate(c *config.Listener, previous *Site) (*admit.Gate, error) {
 // inheritedKeepalive is what accepted sockets have by themselves: see wire.Listen.
 const inheritedKeepalive = 15 * time.Second
 
-// tune sets the options of the socket of a client, whose listener has set the usual ones, or of a backend.
-// A connection that is gone already cannot be tuned, and shows that soon.
-func (s *Site) tune(c *wire.Conn, side wire.Side) {
-	if side == wire.Backend || s.tcp.Keepalive != inheritedKeepalive {
-		_ = c.Keepalive(s.tcp.Keepalive)
-	}
+// tune sets the options of the socket of a client or a backend that act at once. A connection that is gone
+// already cannot be tuned, and shows that soon.
+func (s *Site) tune(c *wire.Conn) {
 	if s.tcp.UserTimeout > 0 {
 		_ = c.UserTimeout(s.tcp.UserTimeout)
 	}
+}
+
+// tuneLasting sets the options of sockets that matter to connections that last. Most of those that bring a
+// single request are over before, and never pay for them.
+func (s *Site) tuneLasting(client, backend *wire.Conn) {
+	if s.tcp.Keepalive != inheritedKeepalive {
+		_ = client.Keepalive(s.tcp.Keepalive)
+	}
+	_ = backend.Keepalive(s.tcp.Keepalive)
 }
 
 // refusals are the words of the telemetry for those of a gate.

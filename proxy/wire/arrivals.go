@@ -4,14 +4,10 @@ import (
 	"os"
 	"sync"
 	"syscall"
-	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
-
-// arrivalTick is how late, at most, a connection is served whose time to send something is over.
-const arrivalTick = 20 * time.Millisecond
 
 // Arrivals are accepted connections from which nothing has come yet. They wait in an epoll set of their
 // own, without a goroutine, until there is something to serve: a client that sends one request and is
@@ -27,18 +23,15 @@ type Arrivals struct {
 	set  int
 	done chan struct{}
 
-	mu      sync.Mutex
+	mu      sync.Mutex // guards what follows
 	waiting []*arrival // by descriptor; nil where nobody waits
-	dues    dues
-	timer   *time.Timer
-	ringing int64 // when the timer fires; 0: it does not
+	alarm   alarm      // when the time to send something is over
 }
 
 // arrival is one connection that waits.
 type arrival struct {
+	due
 	fd    int
-	due   int64 // on Now's clock; 0: never
-	place int   // among the dues
 	serve func()
 }
 
@@ -49,8 +42,7 @@ func NewArrivals() (*Arrivals, error) {
 		return nil, err
 	}
 	a := &Arrivals{file: f, raw: raw, set: fd, done: make(chan struct{})}
-	a.timer = time.AfterFunc(time.Hour, a.expire)
-	a.timer.Stop()
+	a.alarm.onRing(a.expire)
 	go a.look()
 	return a, nil
 }
@@ -58,14 +50,15 @@ func NewArrivals() (*Arrivals, error) {
 // Go calls serve in a goroutine of its own.
 func (a *Arrivals) Go(serve func()) { a.run.start(serve) }
 
-// Await is Go when something has come from c: bytes, the end of the stream, an error; and at due (0: never)
+// Await is Go when something has come from c: bytes, the end of the stream, an error; and at that time (0: never)
 // in any case, or a little later. Until then c belongs to the set: nobody may wait on it or close it.
-func (a *Arrivals) Await(c *Conn, due int64, serve func()) {
+func (a *Arrivals) Await(c *Conn, at int64, serve func()) {
 	if !silent(c.fd) {
 		a.run.start(serve)
 		return
 	}
-	w := &arrival{fd: int(c.fd), due: due, serve: serve}
+	w := &arrival{fd: int(c.fd), serve: serve}
+	w.at, w.of = at, w
 	c.poll.set = int32(a.set)
 	a.mu.Lock()
 	a.enter(w)
@@ -96,7 +89,7 @@ func (a *Arrivals) Waiting() (n int) {
 // have come to their end, or be about to.
 func (a *Arrivals) Close() error {
 	a.run.close()
-	a.timer.Stop()
+	a.alarm.timer.Stop()
 	err := a.file.Close()
 	<-a.done
 	return err
@@ -136,7 +129,7 @@ func (a *Arrivals) take(fd int, w *arrival) {
 		return
 	}
 	a.waiting[fd] = nil
-	a.dues.remove(found)
+	a.alarm.dues.remove(&found.due)
 	a.mu.Unlock()
 	a.run.start(found.serve)
 }
@@ -147,35 +140,18 @@ func (a *Arrivals) enter(w *arrival) {
 		a.waiting = append(a.waiting, make([]*arrival, n)...)
 	}
 	a.waiting[w.fd] = w
-	a.dues.add(w)
-	if w.due != 0 && (a.ringing == 0 || w.due < a.ringing) {
-		a.ring(w.due)
-	}
+	a.alarm.add(&w.due)
 }
 
-// ring sets the timer. mu must be held.
-func (a *Arrivals) ring(at int64) {
-	a.ringing = at
-	a.timer.Reset(time.Duration(at - Now()))
-}
-
-// expire serves those whose time is over. The timer is left alone by those that come in time, so it
-// fires once for all that came within one time-out.
+// expire serves those whose time is over.
 func (a *Arrivals) expire() {
 	a.mu.Lock()
-	now := Now()
-	var over []*arrival
-	for first := a.dues.first(); first != nil && first.due <= now; first = a.dues.first() {
-		a.waiting[first.fd] = nil
-		a.dues.remove(first)
-		over = append(over, first)
-	}
-	a.ringing = 0
-	if first := a.dues.first(); first != nil {
-		a.ring(max(first.due, now+int64(arrivalTick)))
+	over := a.alarm.over()
+	for _, d := range over {
+		a.waiting[d.of.(*arrival).fd] = nil
 	}
 	a.mu.Unlock()
-	for _, w := range over {
-		a.run.start(w.serve)
+	for _, d := range over {
+		a.run.start(d.of.(*arrival).serve)
 	}
 }

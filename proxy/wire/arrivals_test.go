@@ -285,12 +285,12 @@ func eventually(t *testing.T, what string, ok func() bool) {
 func TestDues(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	var d dues
-	var list []*arrival
+	var list []*due
 	for range 20000 {
 		if len(list) == 0 || random.IntN(5) < 3 && len(list) < 200 {
-			w := &arrival{due: int64(random.IntN(100))}
+			w := &due{at: int64(random.IntN(100))}
 			d.add(w)
-			if w.due != 0 {
+			if w.at != 0 {
 				list = append(list, w)
 			}
 		} else {
@@ -304,9 +304,9 @@ func TestDues(t *testing.T) {
 		if len(list) == 0 {
 			continue
 		}
-		want := slices.MinFunc(list, func(a, b *arrival) int { return int(a.due - b.due) })
-		if got := d.first(); got.due != want.due {
-			t.Fatalf("the first is due at %d, want %d", got.due, want.due)
+		want := slices.MinFunc(list, func(a, b *due) int { return int(a.at - b.at) })
+		if got := d.first(); got.at != want.at {
+			t.Fatalf("the first is due at %d, want %d", got.at, want.at)
 		}
 		for i, w := range d {
 			if w.place != i {

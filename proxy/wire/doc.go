@@ -27,8 +27,9 @@
 // already set to fire earlier, and sets it anew only when it has fired; see Conn.Arm.
 //
 // A [Relay] carries bytes between two Conns until both have ended, copying small messages and splicing
-// large ones through a pipe of [Pipes]; [Secure] is TLS for it. [Conn.Peek] looks at the beginning of a
-// stream without taking it.
+// large ones through a pipe of [Pipes]; [Secure] is TLS for it. It waits in an epoll set of [Relays] and
+// has a goroutine only while it passes on what is more than a few messages. [Conn.Peek] looks at the
+// beginning of a stream without taking it.
 //
 // [Watcher] tells when the peer of a socket goes away while nobody reads from it. [Buffer] is a
 // pooled piece of memory. [Now] is the monotonic clock of all deadlines here.

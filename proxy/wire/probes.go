@@ -17,11 +17,12 @@ func (c *Conn) Keepalive(d time.Duration) error {
 		return c.set(unix.SOL_SOCKET, unix.SO_KEEPALIVE, 0)
 	}
 	seconds := int(max(d, time.Second) / time.Second)
+	// On first: only while it is, the time since something has come counts.
 	for _, o := range [...]struct{ level, name, value int }{
+		{unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1},
 		{unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, seconds},
 		{unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, seconds},
 		{unix.IPPROTO_TCP, unix.TCP_KEEPCNT, keepaliveProbes},
-		{unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1},
 	} {
 		if err := c.set(o.level, o.name, o.value); err != nil {
 			return err

@@ -1,11 +1,13 @@
 package wire
 
 import (
-	"io"
+	"os"
 	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Side names one of the two connections of a Relay.
@@ -73,6 +75,9 @@ type RelayOptions struct {
 	// Totals are added to as bytes move, those that the client and those that the backend has sent.
 	// They may belong to others too; nil: nobody counts.
 	Totals [2]*atomic.Uint64
+	// Lasting is called when the relay has lasted for LastingAfter, or a little longer; nil: nobody wants to
+	// know. It must not block and must not call the relay, and may set options of the connections.
+	Lasting func()
 	// Panicked is told of a recovered panic, from the goroutine that it happened in.
 	Panicked func(v any)
 }
@@ -86,24 +91,30 @@ type RelayOptions struct {
 type Relay struct {
 	conns   [2]*Conn
 	options RelayOptions
+	set     *relaySet
 	ways    [2]way // by the side that sends
 	running atomic.Int32
+	ended   atomic.Bool // before its time, see end
 	done    func(Ending)
 	started int64 // on Now's clock
 
-	mu     sync.Mutex // guards what follows
-	ended  [2]bool    // what a side sends has ended
-	over   bool       // fate is final
-	fate   Ending
-	ticker *time.Timer
-	since  int64  // when a look first found moved as it is, on Now's clock
-	moved  uint64 // bytes, at the last look
+	mu      sync.Mutex // guards what follows
+	halves  [2]bool    // what a side sends has ended
+	over    bool       // fate is final
+	lasting bool       // Lasting was called
+	fate    Ending
+	since   int64  // when a look first found moved as it is, on Now's clock
+	moved   uint64 // bytes, at the last look
+
+	due  due  // the next look; the set's mu guards it
+	left bool // the set; its mu guards it
 }
 
 // NewRelay prepares a relay between two connections. Nobody else may read from or write to either
 // until the relay has ended.
-func NewRelay(client, backend *Conn, o RelayOptions) *Relay {
-	r := &Relay{conns: [2]*Conn{client, backend}, options: o}
+func (rs *Relays) NewRelay(client, backend *Conn, o RelayOptions) *Relay {
+	r := &Relay{conns: [2]*Conn{client, backend}, options: o, set: rs.set()}
+	r.due.of, r.due.place = r, absent
 	for s := range r.ways {
 		r.ways[s].init(r, Side(s))
 	}
@@ -111,14 +122,31 @@ func NewRelay(client, backend *Conn, o RelayOptions) *Relay {
 }
 
 // Start relays until the end, and then calls done, once, which is where the connections are closed: if
-// the cause is not CauseEnd both have been reset. It starts two goroutines, one for each direction, and
-// done is called by the one that ends last. They are new ones so that their stacks are small.
+// the cause is not CauseEnd both have been reset. done must not block for long: it is called by whoever
+// has ended the relay, or passes on for others too.
 func (r *Relay) Start(done func(Ending)) {
 	r.done, r.started = done, Now()
+	r.since = r.started
 	r.running.Store(int32(len(r.ways)))
-	r.startTicking()
-	go r.carry(Client)
-	go r.carry(Backend)
+	r.set.dueBy(r, r.started+int64(min(LastingAfter, tickOf(r.options.Idle))))
+	client, backend := &r.ways[Client], &r.ways[Backend]
+	first := wayReadable // what the client has to say first has mostly come
+	if client.layered() {
+		first |= wayOdd // and layers may hold what has come
+		backend.state.Or(first)
+	}
+	r.listen(backend)
+	client.state.Or(first)
+	client.turn(true)
+	r.listen(client) // what has come meanwhile is an event at once
+	backend.turn(true)
+}
+
+// listen begins to wait for what w receives.
+func (r *Relay) listen(w *way) {
+	if e := r.set.add(w); e != 0 { // no memory, or too many watches
+		r.end(Ending{Cause: CauseBroken, Side: w.side, Err: os.NewSyscallError("epoll_ctl", e)})
+	}
 }
 
 // Run is Start that waits for the end.
@@ -145,35 +173,6 @@ func (r *Relay) FirstByte() time.Duration {
 	return 0
 }
 
-// settle fixes the fate: from now on nothing touches the connections.
-func (r *Relay) settle() Ending {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.over = true
-	if r.ticker != nil {
-		r.ticker.Stop()
-	}
-	return r.fate
-}
-
-// carry moves what one side sends until that side has ended, or the relay has.
-func (r *Relay) carry(from Side) {
-	defer r.leave()
-	defer r.recovered()
-	w := &r.ways[from]
-	err := w.run()
-	w.release()
-	if err == io.EOF {
-		r.endHalf(from)
-		return
-	}
-	broken := from
-	if w.sending {
-		broken = from.other()
-	}
-	r.end(Ending{Cause: CauseBroken, Side: broken, Err: err})
-}
-
 // leave notes that one direction has finished.
 func (r *Relay) leave() {
 	if r.running.Add(-1) == 0 {
@@ -181,26 +180,24 @@ func (r *Relay) leave() {
 	}
 }
 
-// recovered ends this relay, and only this one, on a defect of ours.
-func (r *Relay) recovered() {
-	if r.options.Panicked == nil {
-		return
-	}
-	if v := recover(); v != nil {
-		r.options.Panicked(v)
-		r.end(Ending{Cause: CauseDefect})
-	}
+// settle fixes the fate: from now on nothing touches the connections.
+func (r *Relay) settle() Ending {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.over = true
+	r.set.forget(r)
+	return r.fate
 }
 
 // endHalf passes the end of one side on to the other.
 func (r *Relay) endHalf(from Side) {
 	to := from.other()
 	r.mu.Lock()
-	r.ended[from] = true
-	last := r.over || r.ended[to]
+	r.halves[from] = true
+	last := r.over || r.halves[to]
 	if !last {
 		r.fate = Ending{Cause: CauseEnd, Side: from}
-		r.tickHalf()
+		r.halve()
 	}
 	r.mu.Unlock()
 	if last { // the FIN comes with the close
@@ -220,20 +217,27 @@ func (r *Relay) closeWrite(to Side) error {
 			return err
 		}
 	}
-	return r.conns[to].CloseWrite()
+	return shutdown(r.conns[to].fd, unix.SHUT_WR)
 }
 
 // end ends the relay before its time. The first reason is the one that counts, because it makes
 // the other direction fail.
 func (r *Relay) end(e Ending) {
 	r.mu.Lock()
-	defer r.mu.Unlock()
 	if r.over {
+		r.mu.Unlock()
 		return
 	}
 	r.over, r.fate = true, e
 	// Within the lock: after settle the connections are the owner's again.
 	for _, c := range r.conns {
 		c.Reset()
+	}
+	r.ended.Store(true)
+	r.mu.Unlock()
+	for i := range r.ways { // nothing that they hold would be taken, and nothing more comes
+		if w := &r.ways[i]; w.wake(wayReadable) {
+			w.awake()
+		}
 	}
 }

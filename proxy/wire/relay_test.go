@@ -32,7 +32,7 @@ func relaying(t testing.TB, o RelayOptions) *relayed {
 	t.Helper()
 	a, client := dialed(t)
 	b, backend := dialed(t)
-	r := &relayed{NewRelay(a, b, o), client, backend, make(chan Ending, 1)}
+	r := &relayed{relaysOf(t).NewRelay(a, b, o), client, backend, make(chan Ending, 1)}
 	go func() {
 		e := r.Run()
 		_ = a.Close()
@@ -49,6 +49,15 @@ func relaying(t testing.TB, o RelayOptions) *relayed {
 		}
 	})
 	return r
+}
+
+// relaysOf is a place for the relays of one test.
+func relaysOf(t testing.TB) *Relays {
+	t.Helper()
+	rs, err := NewRelays()
+	must(t, err)
+	t.Cleanup(func() { must(t, rs.Close()) })
+	return rs
 }
 
 // ended waits for the end of the relay; it may be called again.
@@ -189,7 +198,7 @@ func TestRelayHalfClosedAndSlow(t *testing.T) {
 		must(t, fast.CloseWrite())
 		lbtest.Eventually(t, patience, func() bool { return hungUp(r.conns[side.other()]) })
 		for range 3 { // as the ticker does
-			if e, over := r.look(); over {
+			if e, next := r.look(); next == 0 {
 				t.Errorf("%v is slow: ended by %+v", side, e)
 			}
 		}

@@ -15,55 +15,58 @@ const (
 	slowTick = 30 * time.Second
 )
 
-// startTicking begins to measure the idle time.
-func (r *Relay) startTicking() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.since = r.started
-	r.ticker = time.AfterFunc(tickOf(r.bound()), r.tick)
-}
+// LastingAfter is when a relay is no longer one of those that are over soon.
+const LastingAfter = time.Second
 
-// tickHalf begins to measure anew, after one side has ended. mu must be held.
-func (r *Relay) tickHalf() {
+// halve begins to measure anew, after one side has ended. mu must be held.
+func (r *Relay) halve() {
 	r.since, r.moved = Now(), r.count()
-	r.ticker.Reset(tickOf(r.bound()))
+	r.set.dueBy(r, r.since+int64(tickOf(r.bound())))
 }
 
 // tick looks whether anything has moved since the last time.
 func (r *Relay) tick() {
-	e, over := r.look()
-	if over {
+	e, next := r.look()
+	if next == 0 {
 		r.end(e)
+		return
 	}
+	r.set.dueBy(r, next)
 }
 
-func (r *Relay) look() (e Ending, over bool) {
+// look returns when to look again, or 0 and how the relay ends.
+func (r *Relay) look() (e Ending, next int64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.over {
-		return Ending{}, false
+		return Ending{}, 0
 	}
 	now, moved, bound := Now(), r.count(), r.bound()
+	if !r.lasting && now-r.started >= int64(LastingAfter) {
+		r.lasting = true
+		if r.options.Lasting != nil {
+			r.options.Lasting()
+		}
+	}
 	if moved != r.moved {
 		r.moved, r.since = moved, now
 	} else if side, lost := r.lost(); lost {
-		return Ending{CauseBroken, side, syscall.ECONNRESET}, true
+		return Ending{CauseBroken, side, syscall.ECONNRESET}, 0
 	}
 	if bound > 0 && now-r.since >= int64(bound) {
 		if r.halved() {
-			return Ending{Cause: CauseHalfIdle, Side: r.fate.Side}, true
+			return Ending{Cause: CauseHalfIdle, Side: r.fate.Side}, 0
 		}
-		return Ending{Cause: CauseIdle}, true
+		return Ending{Cause: CauseIdle}, 0
 	}
-	r.ticker.Reset(tickOf(bound))
-	return Ending{}, false
+	return Ending{}, now + int64(tickOf(bound))
 }
 
 // lost finds a side that has been reset while nobody reads from it, because the other side does not
 // take what it has sent. mu must be held.
 func (r *Relay) lost() (Side, bool) {
 	for s, c := range r.conns {
-		if !r.ended[s] && c.failed() {
+		if !r.halves[s] && c.failed() {
 			return Side(s), true
 		}
 	}
@@ -79,7 +82,7 @@ func (r *Relay) bound() time.Duration {
 }
 
 // halved reports whether a side has ended. mu must be held.
-func (r *Relay) halved() bool { return r.ended[Client] || r.ended[Backend] }
+func (r *Relay) halved() bool { return r.halves[Client] || r.halves[Backend] }
 
 func (r *Relay) count() uint64 { return r.ways[Client].moved.Load() + r.ways[Backend].moved.Load() }
 

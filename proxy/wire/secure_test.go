@@ -37,7 +37,7 @@ func secureRelaying(t *testing.T, both bool) (r *relayed, client, backend net.Co
 	wg.Wait()
 	deadline := time.Now().Add(patience)
 	must(t, errors.Join(rawClient.SetDeadline(deadline), rawBackend.SetDeadline(deadline)))
-	r = &relayed{NewRelay(a, b, RelayOptions{Layers: layers, Pipes: NewPipes(1, nil, nil)}), rawClient, rawBackend, make(chan Ending, 1)}
+	r = &relayed{relaysOf(t).NewRelay(a, b, RelayOptions{Layers: layers, Pipes: NewPipes(1, nil, nil)}), rawClient, rawBackend, make(chan Ending, 1)}
 	go func() {
 		e := r.Run()
 		_ = a.Close()

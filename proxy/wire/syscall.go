@@ -41,14 +41,17 @@ func silent(fd uintptr) bool {
 }
 
 // Send sends what the socket takes, possibly less than p. syscall.EAGAIN means that it is full.
-func Send(fd uintptr, p []byte) (int, syscall.Errno) {
+func Send(fd uintptr, p []byte) (int, syscall.Errno) { return sendWith(fd, p, 0) }
+
+// sendWith is Send with flags of send(2).
+func sendWith(fd uintptr, p []byte, flags int) (int, syscall.Errno) {
 	if len(p) == 0 {
 		return 0, 0
 	}
 	raceRead(p)
 	for {
 		n, _, e := syscall.RawSyscall6(unix.SYS_SENDTO, fd,
-			uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), unix.MSG_NOSIGNAL, 0, 0)
+			uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), uintptr(unix.MSG_NOSIGNAL|flags), 0, 0)
 		if e == 0 {
 			return int(n), 0
 		}

@@ -5,17 +5,43 @@ import (
 	"os"
 	"sync/atomic"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
-// bulkAfter is how many full buffers in a row make a large transfer.
-const bulkAfter = 3
+const (
+	// bulkAfter is how many full buffers in a row make a large transfer.
+	bulkAfter = 3
+	// inlineMoves is how many buffers the goroutine of a set passes on before others have their turn.
+	inlineMoves = 4
+)
 
-// way is one direction of a relay. It belongs to the goroutine that runs it, but for moved.
+// The state of a way is what has happened that it has yet to look into, and whether somebody does.
+const (
+	wayBusy     uint32 = 1 << iota // it has a goroutine, whose the fields are
+	wayWants                       // room to send to
+	wayReadable                    // something has come, or may have
+	wayWritable                    // there is room
+	wayEnding                      // the end of the stream is among what has come
+	wayOdd                         // and so is something that a receive may stop before: then only EAGAIN says that nothing is left
+
+	wayNews = wayReadable | wayWritable | wayEnding | wayOdd
+)
+
+// way is one direction of a relay. It belongs to the goroutine that has made it busy, but for the fields
+// that are atomic.
 type way struct {
+	relay    *Relay
 	from, to *Conn
-	in, out  Layer
-	pipes    *Pipes
-	total    *atomic.Uint64
+	fd       uintptr // of from
+	mark     uint32  // see relaySet
+	side     Side    // from's
+	state    atomic.Uint32
+
+	more bool   // there may be something to receive
+	news uint32 // wayEnding and wayOdd, once they were
+	rest []byte // of the buffer, that there was no room for
+	last bool   // the stream ends with the rest
 
 	buffer  *Buffer // nil: nothing is under way, or it is in the pipe
 	pipe    *Pipe
@@ -23,129 +49,294 @@ type way struct {
 	short   int   // splices in a row that moved little
 	first   int64 // when the first bytes had moved, on Now's clock; 0: none have
 	err     error
-	sending bool // err is of the receiving side
+	sending bool   // err is of the receiving side
+	copied  bool   // nothing is spliced: what comes cannot be
+	again   func() // is run; nil until it is needed
 
-	onReadable, onRoom func(fd uintptr) bool
-
-	// moved has one writer. The padding keeps it from the counter of the other way, which another core
-	// writes.
-	_     [64]byte
-	moved atomic.Uint64
-	_     [56]byte
+	moved atomic.Uint64 // has one writer
 }
 
 func (w *way) init(r *Relay, from Side) {
-	to := from.other()
-	w.from, w.to = r.conns[from], r.conns[to]
-	w.in, w.out = r.options.Layers[from], r.options.Layers[to]
-	w.total = r.options.Totals[from]
-	if w.in == nil && w.out == nil {
-		w.pipes = r.options.Pipes
-	}
-	w.onReadable = w.readable
+	w.relay, w.side = r, from
+	w.from, w.to, w.fd = r.conns[from], r.conns[from.other()], r.conns[from].fd
+	w.state.Store(wayBusy) // until Start
 }
 
-// run moves bytes until the end of the stream, io.EOF, or a failure.
-func (w *way) run() error {
-	if err := w.from.Rearm(0); err != nil {
-		return err
+func (w *way) in() Layer  { return w.relay.options.Layers[w.side] }
+func (w *way) out() Layer { return w.relay.options.Layers[w.side.other()] }
+
+func (w *way) layered() bool { return w.relay.options.Layers != [2]Layer{} }
+
+// hear is told of an event of the socket that w receives from.
+func (w *way) hear(events uint32) {
+	const odd = unix.EPOLLERR | unix.EPOLLHUP | unix.EPOLLPRI
+	var news uint32
+	if events&(unix.EPOLLIN|unix.EPOLLRDHUP|odd) != 0 {
+		news = wayReadable
+		if events&unix.EPOLLRDHUP != 0 {
+			news |= wayEnding
+		}
+		if events&odd != 0 {
+			news |= wayOdd
+		}
+		if w.wake(news) {
+			w.turn(true)
+		}
 	}
-	if err := w.from.toPoller(); err != nil {
-		return err
+	if events&(unix.EPOLLOUT|unix.EPOLLERR|unix.EPOLLHUP) == 0 {
+		return
 	}
-	if err := w.from.Serve(w.onReadable); err != nil {
-		return err
+	if o := &w.relay.ways[w.side.other()]; o.state.Load()&wayWants != 0 && o.wake(wayWritable) {
+		o.turn(true)
 	}
-	return w.err
 }
 
-// readable moves what is there. It waits for room where it sends to, with a buffer or a pipe in its
-// hands, but never for more to come. It receives until there is nothing: data and the end of the
-// stream may be announced as one.
-func (w *way) readable(fd uintptr) bool {
+// wake tells w of news, and reports whether the caller must give it a turn.
+func (w *way) wake(news uint32) bool { return w.state.Or(news|wayBusy)&wayBusy == 0 }
+
+// awake gives w a turn of a goroutine of its own.
+func (w *way) awake() {
+	if w.again == nil {
+		w.again = w.run
+	}
+	w.relay.set.run.start(w.again)
+}
+
+func (w *way) run() { w.turn(false) }
+
+// turn moves what can be moved until there is no news. Inline means that it must not take long.
+func (w *way) turn(inline bool) {
+	defer w.recovered()
 	for {
-		var e syscall.Errno
-		var n int
-		if w.bulk() {
-			n, e = w.splice(fd)
-		} else {
-			n, e = w.copy(fd)
+		news := w.state.And(^wayNews) & wayNews
+		switch w.step(news, inline) {
+		case stepLong:
+			w.awake()
+			return
+		case stepEnded:
+			w.end()
+			return
 		}
-		switch {
-		case w.err != nil:
-			return true
-		case e == syscall.EAGAIN:
-			w.release()
+		if w.rested() {
+			return
+		}
+	}
+}
+
+// rested ends the turn, unless there is news.
+func (w *way) rested() bool {
+	for {
+		s := w.state.Load()
+		if s&wayNews != 0 {
 			return false
-		case e != 0:
-			w.err = os.NewSyscallError("recv", e)
-			return true
-		case n == 0:
-			w.err = io.EOF
+		}
+		if w.state.CompareAndSwap(s, s&^wayBusy) {
 			return true
 		}
+	}
+}
+
+// recovered ends this relay, and only this one, on a defect of ours.
+func (w *way) recovered() {
+	r := w.relay
+	if r.options.Panicked == nil {
+		return
+	}
+	if v := recover(); v != nil {
+		r.options.Panicked(v)
+		r.end(Ending{Cause: CauseDefect})
+		w.release()
+		r.leave()
+	}
+}
+
+// stepped is what a step has led to.
+type stepped uint8
+
+const (
+	stepRest  stepped = iota // nothing is left to do, or there is no room
+	stepLong                 // there is more than may be done inline
+	stepEnded                // err, or the relay has been ended
+)
+
+// step looks into news, and moves what is there. It waits for room where it sends to, with a buffer or a
+// pipe in its hands, but never for more to come.
+func (w *way) step(news uint32, inline bool) stepped {
+	if w.relay.ended.Load() || w.err != nil {
+		return stepEnded
+	}
+	if news&wayReadable != 0 {
+		w.more = true
+		w.news |= news & (wayEnding | wayOdd)
+	}
+	if w.blocked() {
+		if news&wayWritable == 0 {
+			return stepRest
+		}
+		if w.retry(); w.err != nil {
+			return stepEnded
+		}
+	}
+	for moves := 0; w.more && !w.blocked(); moves++ {
+		if inline && (moves >= inlineMoves || w.full >= bulkAfter || w.layered()) {
+			return stepLong
+		}
+		if w.move(); w.err != nil {
+			return stepEnded
+		}
+	}
+	if !w.blocked() {
+		w.release()
+	}
+	return stepRest
+}
+
+// blocked reports whether w holds bytes that there was no room for.
+func (w *way) blocked() bool { return len(w.rest) > 0 || w.pipe != nil && w.pipe.held > 0 }
+
+// move receives once and passes that on. more says whether anything can be left.
+func (w *way) move() {
+	var n int
+	var e syscall.Errno
+	if w.bulk() {
+		n, e = w.splice()
+	} else {
+		n, e = w.copy()
+	}
+	switch {
+	case w.err != nil:
+	case e == syscall.EAGAIN:
+		w.more = false
+	case e != 0:
+		w.err = os.NewSyscallError("recv", e)
+	case n == 0:
+		w.err = io.EOF
 	}
 }
 
 // copy receives once, through a buffer, and sends.
-func (w *way) copy(fd uintptr) (int, syscall.Errno) {
+func (w *way) copy() (int, syscall.Errno) {
 	if w.buffer == nil {
 		w.buffer = GetBuffer(SmallSize)
 	}
 	p := w.buffer.B
-	n, e := w.receive(fd, p)
+	n, e := w.receive(p)
 	if e != 0 || n == 0 {
 		return n, e
 	}
-	if err := w.send(p[:n]); err != nil {
-		w.err, w.sending = err, true
+	// Less than there was room for is all that had come, unless something odd is among it. If the end had
+	// come as well, this is the last of it.
+	all := n < len(p) && w.in() == nil && w.news&wayOdd == 0
+	w.last = all && w.news&wayEnding != 0
+	w.more = !all
+	if w.send(p[:n]); w.err != nil {
 		return n, 0
 	}
-	w.count(n)
+	if w.last && !w.blocked() {
+		w.err = io.EOF
+	}
 	if n < len(p) {
 		w.full = 0
 		return n, 0
 	}
-	if w.full++; w.full >= bulkAfter && len(p) < LargeSize {
+	if w.full++; w.full >= bulkAfter && len(p) < LargeSize && !w.blocked() {
 		w.buffer.Put()
 		w.buffer = GetBuffer(LargeSize) // if splicing is impossible
 	}
 	return n, 0
 }
 
-func (w *way) receive(fd uintptr, p []byte) (int, syscall.Errno) {
-	if w.in != nil {
-		return w.in.Receive(p)
+func (w *way) receive(p []byte) (int, syscall.Errno) {
+	if l := w.in(); l != nil {
+		return l.Receive(p)
 	}
-	return Recv(fd, p)
+	return Recv(w.fd, p)
 }
 
-func (w *way) send(p []byte) error {
-	if w.out != nil {
-		return w.out.Write(p)
+// send passes p on. What there is no room for is the rest, and room is waited for.
+func (w *way) send(p []byte) {
+	if l := w.out(); l != nil {
+		if err := l.Write(p); err != nil {
+			w.err, w.sending = err, true
+			return
+		}
+		w.count(len(p))
+		return
 	}
-	return w.to.Write(p, 0)
+	flags := 0
+	if w.last { // the FIN that follows goes into the same segment
+		flags = unix.MSG_MORE
+	}
+	n, e := sendWith(w.to.fd, p, flags)
+	if e != 0 && e != syscall.EAGAIN {
+		w.err, w.sending = os.NewSyscallError("send", e), true
+		return
+	}
+	w.count(n)
+	if w.rest = p[n:]; len(w.rest) > 0 {
+		w.wantRoom()
+	}
+}
+
+// wantRoom waits for room.
+func (w *way) wantRoom() {
+	w.state.Or(wayWants) // before anybody can hear that there is some
+	if e := w.relay.set.wantRoom(&w.relay.ways[w.side.other()]); e != 0 {
+		w.err, w.sending = os.NewSyscallError("epoll_ctl", e), true
+	}
+}
+
+// retry sends what there was no room for.
+func (w *way) retry() {
+	w.state.And(^wayWants)
+	if len(w.rest) > 0 {
+		w.send(w.rest)
+	} else {
+		w.pour()
+	}
+	if w.err == nil && w.last && !w.blocked() {
+		w.err = io.EOF
+	}
 }
 
 // count notes that n bytes have moved.
 func (w *way) count(n int) {
-	if w.first == 0 {
+	if w.first == 0 && w.side == Backend && n > 0 {
 		w.first = Now()
 	}
 	w.moved.Store(w.moved.Load() + uint64(n))
-	if w.total != nil {
-		w.total.Add(uint64(n))
+	if t := w.relay.options.Totals[w.side]; t != nil {
+		t.Add(uint64(n))
 	}
+}
+
+// end is the end of w: of what one side sends, or of the relay.
+func (w *way) end() {
+	w.release()
+	r := w.relay
+	switch {
+	case r.ended.Load(): // and whoever has ended it has said why
+	case w.err == io.EOF:
+		r.endHalf(w.side)
+	default:
+		broken := w.side
+		if w.sending {
+			broken = broken.other()
+		}
+		r.end(Ending{Cause: CauseBroken, Side: broken, Err: w.err})
+	}
+	r.leave()
 }
 
 // release gives back what is not needed while nothing moves.
 func (w *way) release() {
 	if w.buffer != nil {
+		w.rest = nil
 		w.buffer.Put()
 		w.buffer = nil
 	}
 	if w.pipe != nil {
-		w.pipes.Put(w.pipe)
+		w.relay.options.Pipes.Put(w.pipe)
 		w.pipe = nil
 	}
 }

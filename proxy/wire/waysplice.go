@@ -19,10 +19,10 @@ func (w *way) bulk() bool {
 	if w.pipe != nil {
 		return true
 	}
-	if w.full < bulkAfter || w.pipes == nil {
+	if w.full < bulkAfter || w.copied || w.layered() {
 		return false
 	}
-	if w.pipe = w.pipes.Get(); w.pipe == nil {
+	if w.pipe = w.relay.options.Pipes.Get(); w.pipe == nil {
 		return false
 	}
 	if w.buffer != nil {
@@ -35,43 +35,40 @@ func (w *way) bulk() bool {
 // copying goes back to buffers.
 func (w *way) copying() {
 	w.full, w.short = 0, 0
-	w.pipes.Put(w.pipe)
+	w.relay.options.Pipes.Put(w.pipe)
 	w.pipe = nil
 }
 
-// splice moves once through the pipe, which is empty before and after, so that EAGAIN says that
-// nothing has come, or that an urgent byte is in the way: a socket that does not wait says so there
-// whatever has come behind it.
-func (w *way) splice(fd uintptr) (int, syscall.Errno) {
-	n, e := splice(int(fd), w.pipe.in, PipeSize)
-	if e == syscall.EAGAIN && pending(fd) {
-		n, e = splice(int(fd), w.pipe.in, PipeSize)
+// splice moves once through the pipe, which is empty before, so that EAGAIN says that nothing has come,
+// or that an urgent byte is in the way: a socket that does not wait says so there whatever has come behind
+// it.
+func (w *way) splice() (int, syscall.Errno) {
+	n, e := splice(int(w.fd), w.pipe.in, PipeSize)
+	if e == syscall.EAGAIN && pending(w.fd) {
+		n, e = splice(int(w.fd), w.pipe.in, PipeSize)
 	}
 	switch {
-	case e == syscall.EAGAIN && pending(fd):
+	case e == syscall.EAGAIN && pending(w.fd):
 		// There is something, and it is not spliced: what is behind an urgent byte.
 		w.copying()
-		return w.copy(fd)
+		return w.copy()
 	case e == syscall.EINVAL:
-		w.pipes = nil // not a socket that can be spliced from
+		w.copied = true // not a socket that can be spliced from
 		fallthrough
 	case e == 0 && n == 0:
 		// The end of the stream, or an urgent byte before it: only a receive tells.
 		w.copying()
-		return w.copy(fd)
+		return w.copy()
 	case e != 0:
 		return 0, e
 	}
 	w.pipe.held = n
-	if err := w.empty(); err != nil {
-		w.err, w.sending = err, true
-		return n, 0
-	}
 	if n >= smallSplice {
 		w.short = 0
-	} else if w.short++; w.short >= copyAfter {
-		w.copying()
+	} else {
+		w.short++
 	}
+	w.pour()
 	return n, 0
 }
 
@@ -82,35 +79,24 @@ func pending(fd uintptr) bool {
 	return e != syscall.EAGAIN
 }
 
-// empty sends what the pipe holds.
-func (w *way) empty() error {
-	if w.pour(w.to.fd) {
-		return w.err
-	}
-	if w.onRoom == nil {
-		w.onRoom = w.pour
-	}
-	if err := w.to.awaitRoom(w.onRoom, 0); err != nil {
-		return err
-	}
-	return w.err
-}
-
-// pour sends until the pipe is empty, which it reports, or there is no room. A failure is in err.
-func (w *way) pour(fd uintptr) bool {
+// pour sends what the pipe holds. If there is no room for all of it, some is waited for.
+func (w *way) pour() {
 	for w.pipe.held > 0 {
-		n, e := splice(w.pipe.out, int(fd), w.pipe.held)
-		switch {
-		case e == syscall.EAGAIN:
-			return false
-		case e != 0:
-			w.err = os.NewSyscallError("splice", e)
-			return true
+		n, e := splice(w.pipe.out, int(w.to.fd), w.pipe.held)
+		if e == syscall.EAGAIN {
+			w.wantRoom()
+			return
+		}
+		if e != 0 {
+			w.err, w.sending = os.NewSyscallError("splice", e), true
+			return
 		}
 		w.pipe.held -= n
 		w.count(n)
 	}
-	return true
+	if w.short >= copyAfter {
+		w.copying()
+	}
 }
 
 // splice moves at most n bytes between a socket and a pipe. Like Recv and Send it goes past the
