@@ -29,11 +29,16 @@ func (s *Server) probes(pool, backend string) (ProbeHistory, error) {
 func probeStatus(p healthcheck.Probe) ProbeStatus {
 	return ProbeStatus{
 		At:         p.At.UTC(),
-		DurationMS: float64(p.Duration.Round(time.Microsecond)) / float64(time.Millisecond),
+		DurationMS: milliseconds(p.Duration),
 		OK:         p.OK,
 		Phase:      p.Phase,
 		Status:     p.Status,
 		Excerpt:    p.Excerpt,
 		Reason:     p.Reason,
 	}
+}
+
+// milliseconds is a duration in a document, to the microsecond.
+func milliseconds(d time.Duration) float64 {
+	return float64(d.Round(time.Microsecond)) / float64(time.Millisecond)
 }

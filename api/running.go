@@ -1,7 +1,6 @@
 package api
 
 import (
-	"context"
 	"time"
 
 	"weir/balancer"
@@ -54,14 +53,3 @@ type Pool struct {
 	Protocol string
 	Required bool // counts for readiness
 }
-
-// Reloaded says what a reload did.
-type Reloaded struct {
-	Generation uint64   `json:"generation"`
-	Summary    string   `json:"summary"` // one line: "1 backend added, 1 weight changed"
-	Warnings   []string `json:"warnings,omitempty"`
-}
-
-// ReloadFunc reads the configuration again and puts it in force. An error means that nothing changed; its
-// text is for the operator and may have several lines.
-type ReloadFunc func(context.Context) (Reloaded, error)

@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"errors"
 	"net"
 	"net/http"
 	"net/netip"
@@ -17,9 +16,7 @@ import (
 func TestRoutes(t *testing.T) {
 	s := start(t, func(o *Options) {
 		o.Metrics = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("weir_up 1\n")) })
-		o.Reload = func(context.Context) (Reloaded, error) {
-			return Reloaded{Generation: 4, Summary: "1 backend added"}, nil
-		}
+		o.Control = newStore(t)
 	})
 	tcp, socket := "http://"+s.Addr(), "http://localhost"
 	tests := []struct {
@@ -38,16 +35,16 @@ func TestRoutes(t *testing.T) {
 		{"localhost", "GET", tcp, "/livez", "localhost:9091", 200, "live"},
 		{"rebound name", "GET", tcp, "/v1/status", "evil.example", 403, "DNS rebinding"},
 		{"rebound name, health", "GET", tcp, "/readyz", "evil.example:9091", 403, "DNS rebinding"},
-		{"write over TCP", "POST", tcp, "/v1/config/reload", "", 403, "reads only"},
+		{"write over TCP", "POST", tcp, "/v1/reload", "", 403, "reads only"},
 		{"delete over TCP", "DELETE", tcp, "/v1/status", "", 403, "reads only"},
 		{"profile over TCP", "GET", tcp, "/debug/pprof/heap", "", 403, "admin socket only"},
 		{"command line over TCP", "GET", tcp, "/debug/pprof/cmdline", "", 403, "admin socket only"},
-		{"reload read over TCP", "GET", tcp, "/v1/config/reload", "", 403, "admin socket only"},
+		{"reload read over TCP", "GET", tcp, "/v1/reload", "", 405, "takes POST"},
 		{"status on the socket", "GET", socket, "/v1/status", "", 200, `"generation": 3`},
 		{"any name on the socket", "GET", socket, "/livez", "weir", 200, "live"},
 		{"profile on the socket", "GET", socket, "/debug/pprof/goroutine?debug=1", "", 200, "goroutine profile"},
-		{"reload", "POST", socket, "/v1/config/reload", "", 200, `"summary": "1 backend added"`},
-		{"reload by GET", "GET", socket, "/v1/config/reload", "", 405, "takes POST"},
+		{"reload", "POST", socket, "/v1/reload", "", 200, `"summary": "nothing changed`},
+		{"reload by GET", "GET", socket, "/v1/reload", "", 405, "takes POST"},
 		{"post to a read", "POST", socket, "/v1/status", "", 405, "takes GET, HEAD"},
 	}
 	for _, tt := range tests {
@@ -79,26 +76,10 @@ func TestRoutes(t *testing.T) {
 	}
 }
 
-func TestReloadRefused(t *testing.T) {
-	s := start(t, func(o *Options) {
-		o.Reload = func(context.Context) (Reloaded, error) {
-			return Reloaded{}, errors.New("weir.yaml:3:5: unknown field")
-		}
-	})
-	response, body := ask(t, overSocket(s.options.Socket), "POST", "http://localhost/v1/config/reload", "")
-	if response.StatusCode != http.StatusUnprocessableEntity {
-		t.Fatalf("got %d, want 422", response.StatusCode)
-	}
-	p := decode[Problem](t, body)
-	if p.Detail != "weir.yaml:3:5: unknown field" || !strings.Contains(p.Hint, "unchanged") {
-		t.Errorf("got %+v", p)
-	}
-}
-
 // TestNotOffered: without a function behind it, a route is not there.
 func TestNotOffered(t *testing.T) {
 	s := start(t, nil)
-	for path, method := range map[string]string{"/metrics": "GET", "/v1/config/reload": "POST"} {
+	for path, method := range map[string]string{"/metrics": "GET", "/v1/reload": "POST"} {
 		if response, _ := ask(t, overSocket(s.options.Socket), method, "http://localhost"+path, ""); response.StatusCode != 404 {
 			t.Errorf("%s: got %d, want 404", path, response.StatusCode)
 		}

@@ -97,6 +97,11 @@ type ProbeHistory struct {
 	Probes  []ProbeStatus `json:"probes"`
 }
 
+// Live is the document of GET /livez.
+type Live struct {
+	Live bool `json:"live"`
+}
+
 // Readiness is the document of GET /readyz: 200 when Ready, else 503.
 type Readiness struct {
 	Ready    bool        `json:"ready"`

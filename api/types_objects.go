@@ -2,7 +2,8 @@ package api
 
 import (
 	"encoding/json"
-	"time"
+
+	"weir/telemetry"
 )
 
 // Origin is where an object was made: in a file, or through the API.
@@ -43,26 +44,25 @@ type BackendObject struct {
 	Object
 	Pool     string         `json:"pool"`
 	Override *Override      `json:"override,omitempty"` // absent: none is in force
-	Status   *BackendStatus `json:"status,omitempty"`   // absent: not in service
+	Status   *BackendStatus `json:"status,omitempty"`   // absent: not in service, or a name
+	// Addresses are what the name stands for, of a backend whose address is a name.
+	Addresses []BackendStatus `json:"addresses,omitempty"`
 }
 
-// ListenerList is the document of GET /v1/listeners, in order of name.
-type ListenerList struct {
-	Revision uint64           `json:"revision"`
-	Items    []ListenerObject `json:"items"`
+// List is the document of all objects of one sort: listeners and pools in order of name, backends in that
+// of the configuration. Its ETag is that of everything that is wanted.
+type List[T any] struct {
+	Revision   uint64 `json:"revision"`
+	Generation uint64 `json:"generation"`
+	Items      []T    `json:"items"`
 }
 
-// PoolList is the document of GET /v1/pools, in order of name.
-type PoolList struct {
-	Revision uint64       `json:"revision"`
-	Items    []PoolObject `json:"items"`
-}
-
-// BackendList is the document of GET /v1/pools/{pool}/backends, in the order of the configuration.
-type BackendList struct {
-	Revision uint64          `json:"revision"`
-	Items    []BackendObject `json:"items"`
-}
+// The lists of GET /v1/listeners, /v1/pools and /v1/pools/{pool}/backends.
+type (
+	ListenerList = List[ListenerObject]
+	PoolList     = List[PoolObject]
+	BackendList  = List[BackendObject]
+)
 
 // Override is what an operator wants of a backend instead of what the configuration says. It is kept
 // over reloads and restarts until it is cleared. Absent members leave what the configuration says.
@@ -80,6 +80,7 @@ type Changed struct {
 	TookMS     float64  `json:"took_ms"`
 	Changes    []Change `json:"changes"`
 	Warnings   []string `json:"warnings,omitempty"`
+	ETag       string   `json:"etag,omitempty"` // of the object that was changed, if it is still there
 }
 
 // Change is one thing that is different.
@@ -133,13 +134,4 @@ type Effective struct {
 }
 
 // Event is one thing that happened. GET /v1/events sends them.
-type Event struct {
-	ID       uint64            `json:"id"` // increases, also over restarts
-	Time     time.Time         `json:"time"`
-	Kind     string            `json:"kind"` // health revision reload reload_failed override override_cleared …
-	Listener string            `json:"listener,omitempty"`
-	Pool     string            `json:"pool,omitempty"`
-	Backend  string            `json:"backend,omitempty"`
-	Message  string            `json:"message"`
-	Fields   map[string]string `json:"fields,omitempty"`
-}
+type Event = telemetry.Event

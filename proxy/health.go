@@ -8,6 +8,7 @@ import (
 	"weir/balancer"
 	"weir/config"
 	"weir/healthcheck"
+	"weir/telemetry"
 )
 
 // probe makes the monitor follow c, in place of before. A pool that is another one under the same name,
@@ -58,6 +59,10 @@ func (s *Server) observe(r healthcheck.Result) {
 	if !r.Changed {
 		return
 	}
+	s.events(telemetry.Event{
+		Kind: telemetry.EventHealth, Pool: r.Key.Pool, Backend: r.Key.Backend, Message: r.Message,
+		Fields: map[string]string{"state": r.State.String()},
+	})
 	if b := find(pool, r); b != nil && pool.Report(b, r.State == healthcheck.Up, time.Now()) {
 		s.steward.wake()
 	}

@@ -1,11 +1,13 @@
 package proxy
 
 import (
+	"fmt"
 	"time"
 
 	"go.uber.org/zap"
 
 	"weir/balancer"
+	"weir/telemetry"
 )
 
 // ejected counts and logs that live traffic has put a backend out of service.
@@ -13,6 +15,11 @@ func (s *Server) ejected(pool string, b *balancer.Backend, e balancer.Ejection) 
 	s.stats.Backend(pool, b.Name()).Ejected(e.Why)
 	s.log.Warn("backend ejected: live traffic failed on it", zap.String("pool", pool), zap.String("backend", b.Name()),
 		zap.Stringer("reason", e.Why), zap.Duration("for", e.Until.Sub(e.Since)), zap.Int("times", e.Times))
+	s.events(telemetry.Event{
+		Kind: telemetry.EventEjection, Pool: pool, Backend: b.Name(),
+		Message: fmt.Sprintf("%s/%s ejected for %s: live traffic failed on it", pool, b.Name(), e.Until.Sub(e.Since).Round(time.Second)),
+		Fields:  map[string]string{"state": "ejected", "reason": e.Why.String()},
+	})
 }
 
 // outlook ends the ejections that are over, and tells of pools that begin or cease to serve in need.
@@ -27,6 +34,10 @@ func (o *outlook) look(s *Server, now time.Time) {
 	for _, p := range pools {
 		for _, b := range p.Readmit(now) {
 			s.log.Info("backend back from its ejection", zap.String("pool", p.Name()), zap.String("backend", b.Name()))
+			s.events(telemetry.Event{
+				Kind: telemetry.EventEjection, Pool: p.Name(), Backend: b.Name(),
+				Message: p.Name() + "/" + b.Name() + " back from its ejection", Fields: map[string]string{"state": "back"},
+			})
 		}
 		snapshot := p.Snapshot()
 		if snapshot.Tier() == balancer.TierNone && checking(snapshot) {
@@ -49,19 +60,23 @@ func (s *Server) tell(pool string, snapshot *balancer.Snapshot, before balancer.
 			up++
 		}
 	}
-	counts := []zap.Field{name, zap.Int("up", up), zap.Int("backends", all)}
-	switch tier := snapshot.Tier(); tier {
+	tier, say := snapshot.Tier(), s.log.Warn
+	var message string
+	switch tier {
 	case balancer.TierFailOpen:
-		s.log.Warn("pool fails open: fewer backends than min_healthy are usable, so all get traffic whatever their health", counts...)
+		message = "pool fails open: fewer backends than min_healthy are usable, so all get traffic whatever their health"
 	case balancer.TierNone:
-		s.log.Warn("pool has no usable backend: its clients are refused", counts...)
+		message = "pool has no usable backend: its clients are refused"
 	case balancer.TierBackup, balancer.TierDraining:
-		s.log.Warn("pool has no usable primary backend: "+tier.String()+" ones serve", counts...)
+		message = "pool has no usable primary backend: " + tier.String() + " ones serve"
 	default:
-		if before != balancer.TierPrimary {
-			s.log.Info("pool is served by its primary backends", counts...)
+		if before == balancer.TierPrimary {
+			return
 		}
+		message, say = "pool is served by its primary backends", s.log.Info
 	}
+	say(message, name, zap.Int("up", up), zap.Int("backends", all))
+	s.events(telemetry.Event{Kind: telemetry.EventPool, Pool: pool, Message: pool + ": " + message, Fields: map[string]string{"tier": tier.String()}})
 }
 
 // checking reports whether some verdict of the pool is still to come.

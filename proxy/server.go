@@ -28,6 +28,8 @@ type Options struct {
 	Log       *zap.Logger
 	Telemetry *telemetry.Registry
 	AccessLog *telemetry.AccessLog // nil: none
+	// Events is told what happens to backends and pools. It must not block. nil: nobody is.
+	Events func(telemetry.Event)
 
 	// Descriptors is the limit of open file descriptors to live within. 0: that of the process.
 	Descriptors uint64
@@ -37,6 +39,7 @@ type Options struct {
 type Server struct {
 	log       *zap.Logger
 	stats     *telemetry.Registry
+	events    func(telemetry.Event)
 	engine    *exchange.Engine
 	streams   *streams   // tcp and tls pools
 	datagrams *datagrams // udp listeners and their pools
@@ -83,8 +86,11 @@ func New(o Options) (*Server, error) {
 		return nil, errors.Join(err, arrivals.Close(), watcher.Close())
 	}
 	s := &Server{
-		log: o.Log, stats: o.Telemetry, config: o.Config,
+		log: o.Log, stats: o.Telemetry, events: o.Events, config: o.Config,
 		listeners: map[string]*listener{}, retired: map[*listener]struct{}{},
+	}
+	if s.events == nil {
+		s.events = func(telemetry.Event) {}
 	}
 	s.engine = &exchange.Engine{
 		Log: o.Log, Telemetry: o.Telemetry, Watcher: watcher, Arrivals: arrivals, Descriptors: admit.NewDescriptors(limit),

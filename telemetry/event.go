@@ -13,6 +13,7 @@ const (
 	EventOverride        = "override"         // an operator's word holds for a backend
 	EventOverrideCleared = "override_cleared" // what the configuration says holds again
 	EventEjection        = "ejection"         // a backend that failed live traffic was taken out, or is back
+	EventPool            = "pool"             // a pool begins to serve in need, or is served as it should be again
 	EventListenerUp      = "listener_up"      // a listener takes clients
 	EventListenerDown    = "listener_down"    // it takes none any more
 	EventDrainBegun      = "drain_begun"      // a backend gets no new flows

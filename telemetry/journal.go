@@ -125,6 +125,13 @@ func (j *Journal) Since(after uint64) Batch {
 	return b
 }
 
+// Last is the id of the last event there is.
+func (j *Journal) Last() uint64 {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.last
+}
+
 // Before returns the id of the last event that is older than t, so that Since returns those from t on;
 // 0: none is.
 func (j *Journal) Before(t time.Time) uint64 {

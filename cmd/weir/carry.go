@@ -7,7 +7,6 @@ import (
 
 	"go.uber.org/zap"
 
-	"weir/api"
 	"weir/config/store"
 )
 
@@ -56,29 +55,31 @@ func (p *preparedRevision) Abandon() {
 }
 
 // Reload reads the files again and puts them in force. On an error nothing has changed.
-func (d *daemon) Reload(ctx context.Context) (api.Reloaded, error) {
+func (d *daemon) Reload(ctx context.Context) (store.Result, error) {
 	done, err := d.options.store.Reload(ctx)
+	d.journalReload(done, err)
 	if err != nil {
 		d.registry.Reload(false, time.Now(), 0, "")
 		d.log.Error("reload refused, the running configuration is unchanged",
 			zap.Uint64("generation", d.options.store.Current().Generation), zap.Error(err))
-		return api.Reloaded{}, err
+		return store.Result{}, err
 	}
 	d.published(done.Revision)
 	d.log.Info("reloaded", zap.Uint64("generation", done.Revision.Generation), zap.Uint64("revision", done.Revision.Number),
 		zap.String("sha256", done.Revision.Config.Digest), zap.String("changes", done.Summary),
 		zap.Duration("took", done.Took), zap.Strings("warnings", done.Warnings))
-	return api.Reloaded{Generation: done.Revision.Generation, Summary: done.Summary, Warnings: done.Warnings}, nil
+	return done, nil
 }
 
 // watchRound is how often the files are read to see whether they have changed. Notices of the kernel miss
 // the swaps of links with which a ConfigMap changes.
 const watchRound = 2 * time.Second
 
-// startWatching reloads when a file changes, while that is wanted.
+// startWatching reloads when a file changes, while that is wanted, and tells how drains go.
 func (d *daemon) startWatching(ctx context.Context) {
 	ctx, d.unwatch = context.WithCancel(context.WithoutCancel(ctx))
 	d.watching.Go(func() { d.watch(ctx) })
+	d.watching.Go(func() { d.watchDrains(ctx) })
 }
 
 func (d *daemon) watch(ctx context.Context) {

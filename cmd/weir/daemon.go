@@ -40,6 +40,7 @@ type daemon struct {
 	level    zap.AtomicLevel
 	registry *telemetry.Registry
 	access   *telemetry.AccessLog
+	journal  *telemetry.Journal
 	plane    plane
 	admin    *api.Server
 	bound    atomic.Bool
@@ -68,18 +69,21 @@ func startDaemon(ctx context.Context, o daemonOptions) (*daemon, error) {
 		return nil, fmt.Errorf("log.access: %w", err)
 	}
 	d.access = access
-	d.plane, err = o.newPlane(planeOptions{config: c, log: d.log, telemetry: d.registry, access: d.access})
-	if err != nil {
+	if err := d.openJournal(c); err != nil {
 		return nil, errors.Join(err, d.access.Close())
+	}
+	d.plane, err = o.newPlane(planeOptions{config: c, log: d.log, telemetry: d.registry, access: d.access, events: d.journal.Add})
+	if err != nil {
+		return nil, errors.Join(err, d.closeLogs())
 	}
 	d.admin = d.newAdmin(c)
 	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), adminGrace)
 	defer cancel()
 	if err := d.admin.Bind(); err != nil {
-		return nil, errors.Join(explainBind(err), d.plane.Shutdown(stop), d.access.Close())
+		return nil, errors.Join(explainBind(err), d.plane.Shutdown(stop), d.closeLogs())
 	}
 	if err := d.plane.Start(ctx); err != nil {
-		return nil, errors.Join(explainBind(err), d.admin.Close(stop), d.access.Close())
+		return nil, errors.Join(explainBind(err), d.admin.Close(stop), d.closeLogs())
 	}
 	d.bound.Store(true)
 	o.store.Carry(d)
@@ -95,8 +99,15 @@ func (d *daemon) newAdmin(c *config.Config) *api.Server {
 	return api.New(api.Options{
 		Version: version, Commit: commit, Started: d.started,
 		Socket: c.Admin.Socket, Listen: c.Admin.Listen,
-		Running: d, Checks: d.plane.Checks(), Metrics: d.registry.Handler(), Reload: d.Reload, Log: d.log,
+		Running: d, Checks: d.plane.Checks(), Metrics: d.registry.Handler(), Log: d.log,
+		Control: control{d.options.store, d}, Journal: d.journal, Access: d.accessRules, Refused: d.registry.AdminRefused,
 	})
+}
+
+// accessRules says who may do what over TCP, by the configuration in force.
+func (d *daemon) accessRules() api.Access {
+	admin := d.options.store.Current().Config.Admin
+	return api.Access{Credentials: admin.Credentials, Insecure: admin.Insecure}
 }
 
 // published tells the telemetry that the files of r are in force.
@@ -118,6 +129,8 @@ func (d *daemon) announce(c *config.Config) {
 		d.log.Info("listening", zap.String("listener", l.Name), zap.String("protocol", l.Protocol),
 			zap.Strings("addresses", l.Addresses), pool)
 	}
+	d.journal.Add(telemetry.Event{Kind: telemetry.EventStart, Message: "weir " + version + " serves",
+		Fields: map[string]string{"version": version, "config": d.options.file, "sha256": c.Digest}})
 	d.log.Info("started", zap.String("version", version), zap.String("config", d.options.file),
 		zap.String("sha256", c.Digest), zap.Int("listeners", len(c.Listeners)), zap.Int("pools", len(c.Pools)),
 		zap.String("admin_socket", c.Admin.Socket), zap.String("admin_address", d.admin.Addr()))
@@ -133,7 +146,11 @@ func (d *daemon) Reopen() {
 }
 
 // Drain makes the process not ready. From then on, reloads are refused.
-func (d *daemon) Drain() { d.draining.Store(true) }
+func (d *daemon) Drain() {
+	if !d.draining.Swap(true) {
+		d.journal.Add(telemetry.Event{Kind: telemetry.EventStop, Message: "weir stops"})
+	}
+}
 
 // Process is the state of the process.
 func (d *daemon) Process() api.Process {

@@ -50,4 +50,5 @@ type planeOptions struct {
 	log       *zap.Logger
 	telemetry *telemetry.Registry
 	access    *telemetry.AccessLog
+	events    func(telemetry.Event) // takes what happens; never blocks
 }

@@ -18,7 +18,7 @@ var _ plane = (*serverPlane)(nil)
 
 // newPlane builds the data plane.
 func newPlane(o planeOptions) (plane, error) {
-	s, err := proxy.New(proxy.Options{Config: o.config, Log: o.log, Telemetry: o.telemetry, AccessLog: o.access})
+	s, err := proxy.New(proxy.Options{Config: o.config, Log: o.log, Telemetry: o.telemetry, AccessLog: o.access, Events: o.events})
 	if err != nil {
 		return nil, err
 	}

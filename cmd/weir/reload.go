@@ -26,11 +26,11 @@ configuration changes nothing: exit code 4, and the reasons on standard error.`,
 			return err
 		}
 		began := time.Now()
-		_, body, err := a.do(cmd.Context(), http.MethodPost, "/v1/config/reload")
+		_, body, err := a.do(cmd.Context(), http.MethodPost, "/v1/reload")
 		if err != nil {
 			return err
 		}
-		var done api.Reloaded
+		var done api.Changed
 		if err := json.Unmarshal(body, &done); err != nil {
 			return fmt.Errorf("answer of %s: %w", a.socket, err)
 		}

@@ -28,7 +28,7 @@ func (d *daemon) Stop(ctx context.Context) error {
 	if err := d.admin.Close(bounded); err != nil {
 		d.log.Warn("answers of the admin server were cut", zap.Error(err))
 	}
-	err = errors.Join(err, d.access.Close())
+	err = errors.Join(err, d.closeLogs())
 	d.log.Info("stopped", zap.Duration("uptime", time.Since(d.started)))
 	return err
 }
