@@ -10,8 +10,10 @@ import (
 // empty is not known, which for most parts means absent.
 type ExplainQuery struct {
 	Listener string         // name; empty: the one that has Destination
-	Client   netip.AddrPort // who connects; the port may be 0
-	// Destination is what the client connects to. Not valid: the first address of the listener.
+	Protocol string         // of the listener; empty: any
+	Client   netip.AddrPort // who connects; not valid: 127.0.0.1. The port may be 0
+	// Destination is what the client connects to; of 0.0.0.0 the port alone counts. Not valid: the first
+	// address of the listener.
 	Destination netip.AddrPort
 	Method      string // empty: GET
 	Host        string // of the request; empty: the destination
@@ -32,7 +34,7 @@ type Supposition struct {
 }
 
 // ExplainFunc says where a flow would go and why. Nothing changes by it: no turn is taken, no session is
-// used. The error says that the query does not name one listener, pool or backend.
+// used. The error says that the query does not name one listener, pool or backend, and is for who asked.
 type ExplainFunc func(ExplainQuery) (Explanation, error)
 
 // Explanation is the document of GET /v1/explain: the way of one flow, step by step. Steps that it does
