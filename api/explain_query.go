@@ -2,8 +2,6 @@ package api
 
 import (
 	"encoding/hex"
-	"fmt"
-	"maps"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -13,81 +11,78 @@ import (
 	"weir/config"
 )
 
-// explainParameters are those of GET /v1/explain. Those that may be repeated are marked.
-var explainParameters = map[string]bool{
-	"listener": false, "protocol": false, "client": false, "dst": false, "method": false, "host": false, "path": false,
-	"sni": false, "cid": false, "header": true, "alpn": true, "down": true, "drain": true, "maintenance": true,
+// explainParameters are those of GET /v1/explain.
+var explainParameters = []parameter{
+	{"listener", "Name of the listener. Absent: the one that has `dst`; it may be left out where there is one listener only."},
+	{"client", "Address of the client, IP or IP:PORT."},
+	{"dst", "Address that the client connects to, IP:PORT. Absent: the first one of the listener."},
+	{"method", "Method of the request. Absent: GET."},
+	{"host", "Host of the request."},
+	{"path", "Target of the request with its query. Absent: /."},
+	{"header", "A field of the request, `NAME: VALUE`. May be given several times."},
+	{"sni", "Server name that a TLS client asks for."},
+	{"alpn", "A protocol that it offers. May be given several times."},
+	{"cid", "Connection ID of a QUIC packet, in hexadecimal."},
+	{"down", "POOL/BACKEND that is supposed to be down. May be given several times."},
+	{"drain", "POOL/BACKEND that is supposed to drain. May be given several times."},
+	{"maintenance", "POOL/BACKEND that is supposed to be in maintenance. May be given several times."},
 }
 
-// Values is the query of GET /v1/explain that says q.
-func (q ExplainQuery) Values() url.Values {
-	v := url.Values{}
-	set := func(name, value string) {
-		if value != "" {
-			v.Add(name, value)
-		}
+// maxExplained bounds the values of a query, each kind for itself.
+const maxExplained = 128
+
+func (s *Server) serveExplain(w http.ResponseWriter, r *http.Request) error {
+	q, err := explainQuery(r.URL)
+	if err != nil {
+		return err
 	}
-	set("listener", q.Listener)
-	set("protocol", q.Protocol)
-	if q.Client.IsValid() {
-		set("client", q.Client.String())
+	explanation, err := s.options.Explain(q)
+	if err != nil {
+		return problem(http.StatusBadRequest, err.Error(), "")
 	}
-	if q.Destination.IsValid() {
-		set("dst", q.Destination.String())
-	}
-	set("method", q.Method)
-	set("host", q.Host)
-	set("path", q.Path)
-	set("sni", q.SNI)
-	set("cid", hex.EncodeToString(q.CID))
-	for _, h := range q.Headers {
-		set("header", h.Name+": "+h.Value)
-	}
-	for _, name := range q.ALPN {
-		set("alpn", name)
-	}
-	for _, s := range q.If {
-		set(s.State, s.Pool+"/"+s.Backend)
-	}
-	return v
+	writeJSON(w, http.StatusOK, explanation)
+	return nil
 }
 
-// ParseExplainQuery is the reverse of Values. The error names the parameter.
-func ParseExplainQuery(v url.Values) (q ExplainQuery, err error) {
-	for name, values := range v {
-		repeated, known := explainParameters[name]
-		if !known {
-			return q, fmt.Errorf("there is no parameter %q", name)
-		}
-		if len(values) > 1 && !repeated {
-			return q, fmt.Errorf("the parameter %s is there more than once", name)
+// explainQuery reads the parameters.
+func explainQuery(u *url.URL) (q ExplainQuery, err error) {
+	values, err := url.ParseQuery(u.RawQuery)
+	if err != nil {
+		return q, problem(http.StatusBadRequest, "the query is not well formed: "+err.Error(), "encode special characters like %20")
+	}
+	repeated := []string{"header", "alpn", "down", "drain", "maintenance"}
+	for name, list := range values {
+		known := slices.ContainsFunc(explainParameters, func(p parameter) bool { return p.name == name })
+		switch {
+		case !known:
+			return q, badParameter(name, "is not known", "see /openapi.json")
+		case len(list) > 1 && !slices.Contains(repeated, name), len(list) > maxExplained:
+			return q, badParameter(name, "is given too often", "give it once")
 		}
 	}
 	q = ExplainQuery{
-		Listener: v.Get("listener"), Protocol: v.Get("protocol"), Method: v.Get("method"), Host: v.Get("host"),
-		Path: v.Get("path"), SNI: v.Get("sni"), ALPN: v["alpn"],
+		Listener: values.Get("listener"), Method: values.Get("method"), Host: values.Get("host"),
+		Path: values.Get("path"), SNI: values.Get("sni"), ALPN: values["alpn"],
 	}
-	if q.Client, err = ParseEndpoint(v.Get("client")); err != nil {
-		return q, fmt.Errorf("client: %w", err)
+	if q.Client, err = clientParameter(values.Get("client")); err != nil {
+		return q, err
 	}
-	if q.Destination, err = ParseEndpoint(v.Get("dst")); err != nil {
-		return q, fmt.Errorf("dst: %w", err)
-	}
-	if q.CID, err = hex.DecodeString(v.Get("cid")); err != nil {
-		return q, fmt.Errorf("cid: %q is not hex", v.Get("cid"))
-	}
-	for _, text := range v["header"] {
-		name, value, ok := strings.Cut(text, ":")
-		if !ok || name == "" {
-			return q, fmt.Errorf("header: %q is not NAME: VALUE", text)
+	if text := values.Get("dst"); text != "" {
+		if q.Destination, err = netip.ParseAddrPort(text); err != nil {
+			return q, badParameter("dst", quote(text)+" is not an IP:PORT", "write it like 10.0.0.1:443 or [2001:db8::1]:443")
 		}
-		q.Headers = append(q.Headers, config.Header{Name: name, Value: strings.TrimSpace(value)})
+	}
+	if q.CID, err = hex.DecodeString(values.Get("cid")); err != nil {
+		return q, badParameter("cid", quote(values.Get("cid"))+" is not hexadecimal", "write two digits for each byte")
+	}
+	if q.Headers, err = headerParameters(values["header"]); err != nil {
+		return q, err
 	}
 	for _, state := range []string{"down", "drain", "maintenance"} {
-		for _, text := range v[state] {
+		for _, text := range values[state] {
 			pool, backend, ok := strings.Cut(text, "/")
 			if !ok || pool == "" || backend == "" {
-				return q, fmt.Errorf("%s: %q is not POOL/BACKEND", state, text)
+				return q, badParameter(state, quote(text)+" is not POOL/BACKEND", "write both names, with a / between them")
 			}
 			q.If = append(q.If, Supposition{Pool: pool, Backend: backend, State: state})
 		}
@@ -95,37 +90,33 @@ func ParseExplainQuery(v url.Values) (q ExplainQuery, err error) {
 	return q, nil
 }
 
-// ParseEndpoint reads an address with or without a port, 0 without; IPv6 with one in brackets. Nothing
-// is the zero value.
-func ParseEndpoint(text string) (netip.AddrPort, error) {
+// clientParameter reads IP or IP:PORT.
+func clientParameter(text string) (netip.AddrPort, error) {
 	if text == "" {
 		return netip.AddrPort{}, nil
 	}
-	if a, err := netip.ParseAddrPort(text); err == nil {
-		return a, nil
+	if ip, err := netip.ParseAddr(text); err == nil {
+		return netip.AddrPortFrom(ip, 0), nil
 	}
-	a, err := netip.ParseAddr(strings.TrimSuffix(strings.TrimPrefix(text, "["), "]"))
+	client, err := netip.ParseAddrPort(text)
 	if err != nil {
-		return netip.AddrPort{}, fmt.Errorf("%q is neither IP nor IP:PORT", text)
+		return client, badParameter("client", quote(text)+" is not an IP address", "write IP or IP:PORT")
 	}
-	return netip.AddrPortFrom(a, 0), nil
+	return client, nil
 }
 
-// serveExplain answers GET /v1/explain.
-func (s *Server) serveExplain(w http.ResponseWriter, r *http.Request) error {
-	values, err := url.ParseQuery(r.URL.RawQuery)
-	if err != nil {
-		return problem(http.StatusBadRequest, "the query cannot be read: "+err.Error(), "")
+// headerParameters reads fields NAME: VALUE.
+func headerParameters(list []string) (headers []config.Header, err error) {
+	for _, text := range list {
+		name, value, ok := strings.Cut(text, ":")
+		if name = strings.TrimSpace(name); !ok || name == "" {
+			return nil, badParameter("header", quote(text)+" is not a field", "write NAME: VALUE")
+		}
+		headers = append(headers, config.Header{Name: name, Value: strings.TrimSpace(value)})
 	}
-	q, err := ParseExplainQuery(values)
-	if err != nil {
-		names := slices.Sorted(maps.Keys(explainParameters))
-		return problem(http.StatusBadRequest, err.Error(), "the parameters are "+strings.Join(names, ", "))
-	}
-	e, err := s.options.Explain(q)
-	if err != nil {
-		return problem(http.StatusUnprocessableEntity, err.Error(), "GET /v1/status lists listeners, pools and backends")
-	}
-	writeJSON(w, http.StatusOK, e)
-	return nil
+	return headers, nil
+}
+
+func badParameter(name, what, hint string) *Problem {
+	return problem(http.StatusBadRequest, "parameter "+quote(name)+": "+what, hint)
 }

@@ -4,87 +4,113 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/pprof"
-	"slices"
 	"strings"
 )
 
-// route is one path of the server. Handlers return an error instead of writing one.
-type route struct {
-	pattern    string // of http.ServeMux, without a method
-	method     string // GET includes HEAD
-	socketOnly bool
-	handle     func(http.ResponseWriter, *http.Request) error
-}
-
 // routes is everything that the server serves.
 func (s *Server) routes() []route {
-	all := []route{
-		{pattern: "/{$}", method: http.MethodGet, handle: s.serveIndex},
-		{pattern: "/livez", method: http.MethodGet, handle: s.serveLive},
-		{pattern: "/readyz", method: http.MethodGet, handle: s.serveReady},
-		{pattern: "/v1/status", method: http.MethodGet, handle: s.serveStatus},
-		{pattern: "/v1/pools/{pool}/backends/{backend}/probes", method: http.MethodGet, handle: s.serveProbes},
-		{pattern: "/debug/pprof/", method: http.MethodGet, socketOnly: true, handle: plain(pprof.Index)},
-		{pattern: "/debug/pprof/cmdline", method: http.MethodGet, socketOnly: true, handle: plain(pprof.Cmdline)},
-		{pattern: "/debug/pprof/profile", method: http.MethodGet, socketOnly: true, handle: plain(pprof.Profile)},
-		{pattern: "/debug/pprof/symbol", method: http.MethodGet, socketOnly: true, handle: plain(pprof.Symbol)},
-		{pattern: "/debug/pprof/trace", method: http.MethodGet, socketOnly: true, handle: plain(pprof.Trace)},
-	}
-	if s.options.Metrics != nil {
-		all = append(all, route{pattern: "/metrics", method: http.MethodGet, handle: plain(s.options.Metrics.ServeHTTP)})
-	}
-	if s.options.Explain != nil {
-		all = append(all, route{pattern: "/v1/explain", method: http.MethodGet, handle: s.serveExplain})
-	}
-	if s.options.Reload != nil {
-		all = append(all, route{pattern: "/v1/config/reload", method: http.MethodPost, socketOnly: true, handle: s.serveReload})
+	var all []route
+	for _, part := range [][]route{s.probeRoutes(), s.readRoutes(), s.changeRoutes(), s.eventRoutes(), s.plainRoutes()} {
+		for _, r := range part {
+			if r.offered == nil || r.offered(&s.options) {
+				all = append(all, r)
+			}
+		}
 	}
 	return all
 }
 
-// handler serves the routes for one of the two doors.
-func (s *Server) handler(onSocket bool) http.Handler {
-	mux := http.NewServeMux()
-	for _, r := range s.routes() {
-		mux.Handle(r.pattern, r.handler(onSocket))
+// controlled is where there is something to be changed.
+func controlled(o *Options) bool { return o.Control != nil }
+
+// ifNoneMatch is the field of reads that have an ETag.
+var ifNoneMatch = []parameter{{"If-None-Match", "ETags that the client has; if one is still right, the answer is 304."}}
+
+// probeRoutes are for those who only ask whether all is well.
+func (s *Server) probeRoutes() []route {
+	return []route{
+		{method: http.MethodGet, path: "/livez", id: "live", title: "Does the process answer?", open: true,
+			doc:    "Answers 200 as long as the process answers at all.",
+			answer: document[Live](), handle: s.serveLive},
+		{method: http.MethodGet, path: "/readyz", id: "ready", title: "Send traffic here?", open: true,
+			doc:    "200 if the configuration is loaded, every listener bound, the first round of probes over, every required pool served, and the process not stopping. Else 503 with the same document, which says what is missing.",
+			answer: document[Readiness](), handle: s.serveReady},
+		{method: http.MethodGet, path: "/metrics", id: "metrics", title: "Metrics for Prometheus", open: true, plain: true,
+			doc:     "`pool=` and `level=process|listener|pool|backend` select; docs/observability.md lists the names.",
+			offered: func(o *Options) bool { return o.Metrics != nil },
+			answer:  text("text/plain", "The exposition."), handle: plainly(func(w http.ResponseWriter, r *http.Request) { s.options.Metrics.ServeHTTP(w, r) })},
 	}
-	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		writeError(w, problem(http.StatusNotFound, "there is nothing at "+quote(r.URL.Path), "GET / lists what there is"))
-	})
-	if onSocket {
-		return limited(mux)
-	}
-	return limited(readOnly(mux))
 }
 
-// handler checks door and method, which http.ServeMux would do with bodies of its own.
-func (r route) handler(onSocket bool) http.Handler {
-	allow := r.method
-	if allow == http.MethodGet {
-		allow = "GET, HEAD"
+// readRoutes show what is wanted and what is.
+func (s *Server) readRoutes() []route {
+	return []route{
+		{method: http.MethodGet, path: "/v1/status", id: "getStatus", title: "Everything at a glance",
+			doc:    "Listeners, pools and backends as they are at this moment, each with the reason for its state.",
+			answer: document[Status](), handle: s.serveStatus},
+		{method: http.MethodGet, path: "/v1/listeners", id: "listListeners", title: "All listeners",
+			doc:    "In order of name.",
+			header: ifNoneMatch, answer: document[ListenerList](), offered: controlled, handle: s.serveListeners},
+		{method: http.MethodGet, path: "/v1/listeners/{listener}", id: "getListener", title: "One listener",
+			header: ifNoneMatch, answer: document[ListenerObject](), problems: []int{404}, offered: controlled, handle: s.serveListener},
+		{method: http.MethodGet, path: "/v1/listeners/{listener}/routes", id: "getRoutes", title: "The routes of a listener",
+			doc:    "`spec` is the list, in the order in which they are tried; null if there are none.",
+			header: ifNoneMatch, answer: document[Object](), problems: []int{404}, offered: controlled, handle: s.serveRoutes},
+		{method: http.MethodGet, path: "/v1/pools", id: "listPools", title: "All pools",
+			doc:    "In order of name, with their backends.",
+			header: ifNoneMatch, answer: document[PoolList](), offered: controlled, handle: s.servePools},
+		{method: http.MethodGet, path: "/v1/pools/{pool}", id: "getPool", title: "One pool",
+			header: ifNoneMatch, answer: document[PoolObject](), problems: []int{404}, offered: controlled, handle: s.servePool},
+		{method: http.MethodGet, path: "/v1/pools/{pool}/backends", id: "listBackends", title: "The backends of a pool",
+			doc:    "In the order of the configuration.",
+			header: ifNoneMatch, answer: document[BackendList](), problems: []int{404}, offered: controlled, handle: s.serveBackends},
+		{method: http.MethodGet, path: "/v1/pools/{pool}/backends/{backend}", id: "getBackend", title: "One backend",
+			header: ifNoneMatch, answer: document[BackendObject](), problems: []int{404}, offered: controlled, handle: s.serveBackend},
+		{method: http.MethodGet, path: "/v1/pools/{pool}/backends/{backend}/probes", id: "getProbes", title: "The last probes of a backend",
+			doc:    "Newest first, with what came back.",
+			answer: document[ProbeHistory](), problems: []int{404}, handle: s.serveProbes},
+		{method: http.MethodGet, path: "/v1/diff", id: "getDiff", title: "What a reload would change",
+			doc:    "Reads the files and compares them with what is in force. Nothing changes. If they are not valid, `valid` is false and `diagnostics` say why.",
+			answer: document[Difference](), offered: controlled, handle: s.serveDiff},
+		{method: http.MethodGet, path: "/v1/config", id: "getConfig", title: "The configuration in force",
+			doc:    "Files, includes and what was made through the API put together, variables replaced, every default written out. Secrets are masked; of a `${file:…}` the reference is shown.",
+			header: ifNoneMatch, answer: document[Effective](), offered: controlled, handle: s.serveConfig},
+		{method: http.MethodGet, path: "/v1/explain", id: "explain", title: "Where would this flow go, and why?",
+			doc:   "Listener, admission, route, session and pick of a flow that is described by the parameters. It changes nothing: no turn of a rotation is taken.",
+			query: explainParameters, answer: document[Explanation](), problems: []int{400},
+			offered: func(o *Options) bool { return o.Explain != nil }, handle: s.serveExplain},
 	}
-	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		if r.socketOnly && !onSocket {
-			writeError(w, problem(http.StatusForbidden, req.URL.Path+" is served on the admin socket only",
-				"curl --unix-socket SOCKET http://localhost"+req.URL.Path))
-			return
-		}
-		if !slices.Contains(strings.Split(allow, ", "), req.Method) {
-			w.Header().Set("Allow", allow)
-			writeError(w, problem(http.StatusMethodNotAllowed, req.URL.Path+" takes "+allow, ""))
-			return
-		}
-		if err := r.handle(w, req); err != nil {
-			writeError(w, err)
-		}
-	})
 }
 
-// plain adapts a handler that writes its own errors.
-func plain(h http.HandlerFunc) func(http.ResponseWriter, *http.Request) error {
-	return func(w http.ResponseWriter, r *http.Request) error {
-		h(w, r)
-		return nil
+// eventRoutes tell what happens.
+func (s *Server) eventRoutes() []route {
+	return []route{
+		{method: http.MethodGet, path: "/v1/events", id: "events", title: "What happens, as it happens",
+			doc: "Server-Sent Events: `event` with an Event as its data, whose `id` a client sends back in Last-Event-ID to miss nothing; `gap` where events are missing, because they are older than the last 1,000; " +
+				"`end` as the last thing, with a reason: `stopping`, or `slow` for a client that missed some. A comment every 15 s says that the stream lives. A client that takes nothing for 10 s is cut off. At most 32 streams are open at a time.",
+			query: []parameter{
+				{"since", "Where to begin: an id, after which; a time (RFC 3339), or how long ago (`10m`). `0`: all that is held. Absent: with what is to come."},
+				{"follow", "`false`: a document with what is held, from `since` on, and no stream."},
+			},
+			header:   []parameter{{"Last-Event-ID", "As `since`, with an id; a browser sends it."}},
+			answer:   content{media: []string{"text/event-stream", mediaJSON}, of: typeOf[EventList](), doc: "The stream, or with `follow=false` the document."},
+			problems: []int{400, 503},
+			offered:  func(o *Options) bool { return o.Journal != nil }, handle: s.serveEvents},
+	}
+}
+
+// plainRoutes are those for people and for tools of Go.
+func (s *Server) plainRoutes() []route {
+	profile := func(name, title string, h http.HandlerFunc) route {
+		return route{method: http.MethodGet, path: "/debug/pprof/" + name, title: title, plain: true, socketOnly: true, handle: plainly(h)}
+	}
+	return []route{
+		{method: http.MethodGet, path: "/{$}", title: "List of what there is", plain: true, handle: s.serveIndex},
+		profile("", "Profiles", pprof.Index),
+		profile("cmdline", "Command line", pprof.Cmdline),
+		profile("profile", "CPU profile", pprof.Profile),
+		profile("symbol", "Symbols", pprof.Symbol),
+		profile("trace", "Execution trace", pprof.Trace),
 	}
 }
 
@@ -97,7 +123,7 @@ func (s *Server) serveIndex(w http.ResponseWriter, _ *http.Request) error {
 		if r.socketOnly {
 			where = "   (socket only)"
 		}
-		fmt.Fprintf(&text, "%-4s %s%s\n", r.method, strings.TrimSuffix(r.pattern, "{$}"), where)
+		fmt.Fprintf(&text, "%-6s %s%s\n", r.method, strings.TrimSuffix(r.path, "{$}"), where)
 	}
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
@@ -108,7 +134,7 @@ func (s *Server) serveIndex(w http.ResponseWriter, _ *http.Request) error {
 
 // serveLive says that the process serves requests, which the answer itself proves.
 func (s *Server) serveLive(w http.ResponseWriter, _ *http.Request) error {
-	writeJSON(w, http.StatusOK, map[string]bool{"live": true})
+	writeJSON(w, http.StatusOK, Live{Live: true})
 	return nil
 }
 
@@ -133,14 +159,5 @@ func (s *Server) serveProbes(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	writeJSON(w, http.StatusOK, history)
-	return nil
-}
-
-func (s *Server) serveReload(w http.ResponseWriter, r *http.Request) error {
-	done, err := s.options.Reload(r.Context())
-	if err != nil {
-		return problem(http.StatusUnprocessableEntity, err.Error(), "the running configuration is unchanged")
-	}
-	writeJSON(w, http.StatusOK, done)
 	return nil
 }

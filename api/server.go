@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"weir/telemetry"
 )
 
 const (
@@ -28,20 +30,32 @@ const (
 type Options struct {
 	Version string
 	Commit  string
-	Started time.Time    // of the process
-	Socket  string       // path of the unix socket; empty: none
-	Listen  string       // host:port of the TCP address, reads only; empty: none
-	Running Running      // required
-	Checks  Checks       // required
-	Metrics http.Handler // /metrics; nil: not served
-	Reload  ReloadFunc   // POST /v1/config/reload; nil: not served
-	Explain ExplainFunc  // GET /v1/explain; nil: not served
-	Log     *zap.Logger  // required
+	Started time.Time   // of the process
+	Socket  string      // path of the unix socket; empty: none
+	Listen  string      // host:port of the TCP address; empty: none
+	Running Running     // required
+	Checks  Checks      // required
+	Log     *zap.Logger // required
+
+	// What is nil is not served.
+	Metrics http.Handler
+	Control Control
+	Explain ExplainFunc
+	Journal *telemetry.Journal
+
+	// Access says who may do what over TCP. It is asked at each request, so that a reload changes it.
+	// nil: everybody may read.
+	Access func() Access
+	// Refused counts requests over TCP that were refused; nil: nobody does.
+	Refused func(telemetry.AdminRefusal)
 }
 
 // Server is the admin server.
 type Server struct {
 	options Options
+	guard   *guard
+	streams chan struct{} // holds a token per open stream of events
+	closing chan struct{} // closed by Close: streams end
 	doors   []*door
 	serving bool // Serve was called
 	served  sync.WaitGroup
@@ -57,7 +71,21 @@ type door struct {
 }
 
 // New returns a Server that is not started.
-func New(o Options) *Server { return &Server{options: o} }
+func New(o Options) *Server {
+	if o.Access == nil {
+		o.Access = func() Access { return Access{} }
+	}
+	return &Server{
+		options: o,
+		guard: &guard{
+			access:   o.Access,
+			origins:  http.NewCrossOriginProtection(),
+			refusals: &refusals{log: o.Log, count: o.Refused},
+		},
+		streams: make(chan struct{}, maxStreams),
+		closing: make(chan struct{}),
+	}
+}
 
 // Bind claims the socket and the TCP address. Clients may connect from then on; they are answered after
 // Serve. If one of the two cannot be bound, it closes what it has and says which.
@@ -101,6 +129,7 @@ func (s *Server) Addr() string {
 // returns when every goroutine of the server has ended. Later calls return what the first did.
 func (s *Server) Close(ctx context.Context) error {
 	s.close.Do(func() {
+		close(s.closing)
 		if !s.serving {
 			s.closed = s.closeListeners()
 			return
@@ -122,6 +151,7 @@ func (s *Server) add(name string, l net.Listener, onSocket bool) {
 		listener: l,
 		server: &http.Server{
 			Handler:           s.handler(onSocket),
+			ConnContext:       withPeer,
 			ReadHeaderTimeout: headerTimeout,
 			ReadTimeout:       readTimeout,
 			WriteTimeout:      writeTimeout,
