@@ -164,7 +164,7 @@ func (p *pairs) note(backend, from netip.AddrPort, client uint32) {
 // its last datagram, and then is.
 func TestQuarantine(t *testing.T) {
 	p := &ports{}
-	few := portRange{40000, 40003}
+	few := portRange{first: 40000, last: 40003}
 	now := int64(time.Hour)
 	taken := map[uint16]bool{}
 	for range 4 {
@@ -192,7 +192,7 @@ func TestQuarantine(t *testing.T) {
 // client is not served at all.
 func TestQuarantineInUse(t *testing.T) {
 	o := newOrigin(t, "", echo)
-	r := newRig(t, rigOptions{ports: portRange{45000, 45007}, listen: func(l *config.Listener) { l.UDP.MaxSessions = 1 }}, o.addr)
+	r := newRig(t, rigOptions{ports: portRange{first: 45000, last: 45007}, listen: func(l *config.Listener) { l.UDP.MaxSessions = 1 }}, o.addr)
 	for range 8 { // each evicts the one before
 		newClient(t, "", r.addr()).ask("a")
 	}
@@ -209,11 +209,11 @@ func TestQuarantineInUse(t *testing.T) {
 func TestForeignPort(t *testing.T) {
 	o := newOrigin(t, "", echo)
 	taken := newOrigin(t, "0.0.0.0:0", nil)
-	r := newRig(t, rigOptions{ports: portRange{taken.addr.Port(), taken.addr.Port()}}, o.addr)
+	r := newRig(t, rigOptions{ports: portRange{first: taken.addr.Port(), last: taken.addr.Port()}}, o.addr)
 	newClient(t, "", r.addr()).send("a")
 	eventually(t, "the datagram is dropped", func() bool { return r.stats().Drops(telemetry.DropPorts) == 1 })
 	// Of some ports in a row, others are nobody's.
-	r = newRig(t, rigOptions{ports: portRange{taken.addr.Port() - 4, taken.addr.Port() + 4}}, o.addr)
+	r = newRig(t, rigOptions{ports: portRange{first: taken.addr.Port() - 4, last: taken.addr.Port() + 4}}, o.addr)
 	if got := newClient(t, "", r.addr()).ask("b"); got != "b" {
 		t.Errorf("got %q", got)
 	}

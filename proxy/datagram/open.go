@@ -88,6 +88,7 @@ func (k *Socket) connect(a *arrival, tried *balancer.Tried) (*session, telemetry
 	bond := set.sticky.Find(src.Addr(), k.now)
 	flow := balancer.Flow{Src: src, Dst: a.from.Local(), Proto: balancer.UDP, CID: a.cid}
 	var refusing *balancer.Backend // that is left for the case that nobody else is there
+	short := false                 // of ports, towards some backend
 	moving := tried.Len() > 0      // one that has a backend rather stays: each move takes a port
 	for {
 		lease, err := k.acquire(p, set, a.want, bond.Backend(), flow, tried)
@@ -101,6 +102,9 @@ func (k *Socket) connect(a *arrival, tried *balancer.Tried) (*session, telemetry
 		if err != nil && refusing != nil && !moving {
 			lease, err = p.Balancer.AcquireBackend(refusing, nil)
 			only, refusing = refusing, nil
+		}
+		if err != nil && short {
+			return nil, telemetry.DropPorts
 		}
 		if err != nil {
 			return nil, refusal(err)
@@ -126,7 +130,8 @@ func (k *Socket) connect(a *arrival, tried *balancer.Tried) (*session, telemetry
 		case errors.Is(err, errDescriptors), errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
 			return nil, telemetry.DropDescriptors
 		case errors.Is(err, errPorts):
-			return nil, telemetry.DropPorts
+			short = true
+			continue
 		}
 		b.Peer().(*peer).stats.ConnectError(telemetry.ConnectReasonOf(err))
 	}

@@ -6,6 +6,8 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"os"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 )
@@ -26,6 +28,7 @@ type ports struct {
 	pages  [256]*[256]uint32 // by port: when it may be used again, in ticks
 	busy   int               // those in use
 	latest uint32            // of the others
+	none   uint32            // no port may be used before, as the last search has shown; 0: there may be one
 }
 
 const (
@@ -75,21 +78,31 @@ func (p *ports) over(now int64) bool {
 	return p.busy == 0 && int64(p.latest)*tick <= now
 }
 
-// claim takes a port from first to last that is free, in no order that a stranger could foresee; 0 if
-// there is none.
+// claim takes a port of the range that is free, in no order that a stranger could foresee; 0 if there
+// is none. Once a search has found none, there is no other before one can succeed: a flood of new
+// clients must not cost the clients that are there more than it has to.
 func (p *ports) claim(r portRange, now int64) uint16 {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	at, span := uint32(now/tick), uint32(r.last-r.first)+1
-	start := rand.Uint32N(span)
+	if at < p.none {
+		return 0
+	}
+	start, none := rand.Uint32N(span), uint32(inUse)
 	for i := range span {
 		port := r.first + uint16((start+i)%span)
-		if entry := p.entry(port); *entry <= at {
+		if r.reserved.has(port) {
+			continue
+		}
+		entry := p.entry(port)
+		if *entry <= at {
 			*entry = inUse
 			p.busy++
 			return port
 		}
+		none = min(none, *entry)
 	}
+	p.none = none
 	return 0
 }
 
@@ -99,6 +112,7 @@ func (p *ports) vacate(port uint16, until int64) {
 	defer p.mu.Unlock()
 	p.busy--
 	*p.entry(port) = ticks(until)
+	p.none = min(p.none, ticks(until))
 	p.latest = max(p.latest, ticks(until))
 }
 
@@ -113,22 +127,62 @@ func (p *ports) entry(port uint16) *uint32 {
 }
 
 // portRange is where local ports are taken from.
-type portRange struct{ first, last uint16 }
+type portRange struct {
+	first, last uint16
+	reserved    *portSet // of them, those that are left to others; nil: none
+}
 
 // usualPorts is what Linux has by default, and what is taken if it does not say.
-var usualPorts = portRange{32768, 60999}
+var usualPorts = portRange{first: 32768, last: 60999}
 
-// localPorts reads the range that the kernel takes local ports from.
+// localPorts reads the range that the kernel takes local ports from, and what it leaves out.
 func localPorts() portRange {
+	r := usualPorts
 	text, err := os.ReadFile("/proc/sys/net/ipv4/ip_local_port_range")
-	if err != nil {
-		return usualPorts
+	if err == nil {
+		r = parseRange(string(text))
 	}
-	var r portRange
-	if n, err := fmt.Sscan(string(text), &r.first, &r.last); n != 2 || err != nil || r.first == 0 || r.last < r.first {
+	if text, err = os.ReadFile("/proc/sys/net/ipv4/ip_local_reserved_ports"); err == nil {
+		r.reserved = parseReserved(string(text))
+	}
+	return r
+}
+
+// parseRange reads two numbers; usualPorts if that is not what they are.
+func parseRange(text string) (r portRange) {
+	if n, err := fmt.Sscan(text, &r.first, &r.last); n != 2 || err != nil || r.first == 0 || r.last < r.first {
 		return usualPorts
 	}
 	return r
+}
+
+// portSet is a set of ports.
+type portSet [1 << 16 / 64]uint64
+
+func (s *portSet) has(port uint16) bool { return s != nil && s[port/64]&(1<<(port%64)) != 0 }
+
+// parseReserved reads a list of ports and ranges, "8080,9000-9010"; nil if it has none. What is not
+// understood is passed over: the kernel has written it.
+func parseReserved(text string) *portSet {
+	var set *portSet
+	for part := range strings.SplitSeq(strings.TrimSpace(text), ",") {
+		from, to, isRange := strings.Cut(part, "-")
+		if !isRange {
+			to = from
+		}
+		first, err := strconv.ParseUint(from, 10, 16)
+		last, err2 := strconv.ParseUint(to, 10, 16)
+		if err != nil || err2 != nil {
+			continue
+		}
+		if set == nil {
+			set = &portSet{}
+		}
+		for port := first; port <= last; port++ {
+			set[port/64] |= 1 << (port % 64)
+		}
+	}
+	return set
 }
 
 // usualIdle stands for an udp_idle that sets no bound.
