@@ -66,11 +66,13 @@ func withoutDatagrams(c *config.Config) *config.Config {
 	return &rest
 }
 
-// udpSeating says which socket serves each address of the udp listeners of a configuration.
+// udpSeating says which socket serves each address of the udp listeners of a configuration, and which
+// listener in service goes on under another name.
 type udpSeating struct {
 	sockets map[string][]*datagram.Socket // in the order of the addresses
 	opened  []*datagram.Socket            // of them, those that are new
 	free    []udpSeat                     // in service, and to be closed
+	renamed map[string]string             // by the new name, the one of a listener that has left
 }
 
 // udpSeat is a socket in service.
@@ -82,7 +84,7 @@ type udpSeat struct {
 
 // prepare does everything that can fail. On an error nothing stays open that was not before.
 func (d *datagrams) prepare(c *config.Config) (*udpSeating, error) {
-	seats := &udpSeating{sockets: map[string][]*datagram.Socket{}}
+	seats := &udpSeating{sockets: map[string][]*datagram.Socket{}, renamed: map[string]string{}}
 	for _, name := range slices.Sorted(maps.Keys(d.listeners)) {
 		for i, k := range d.listeners[name].sockets {
 			seats.free = append(seats.free, udpSeat{k, name, d.listeners[name].config.Addresses[i]})
@@ -99,7 +101,13 @@ func (d *datagrams) prepare(c *config.Config) (*udpSeating, error) {
 		seats.keep(l, func(s udpSeat) bool { return s.owner == l.Name })
 	}
 	for _, l := range list {
-		seats.keep(l, func(udpSeat) bool { return true })
+		seats.keep(l, func(s udpSeat) bool {
+			_, stays := seats.sockets[s.owner]
+			if !stays && d.listeners[l.Name] == nil && seats.renamed[l.Name] == "" && !seats.inherited(s.owner) {
+				seats.renamed[l.Name] = s.owner
+			}
+			return true
+		})
 	}
 	var errs []error
 	if len(list) > 0 {
@@ -115,6 +123,16 @@ func (d *datagrams) prepare(c *config.Config) (*udpSeating, error) {
 		return nil, errors.Join(err, seats.abandon())
 	}
 	return seats, nil
+}
+
+// inherited reports whether a listener goes on under another name already.
+func (s *udpSeating) inherited(owner string) bool {
+	for _, former := range s.renamed {
+		if former == owner {
+			return true
+		}
+	}
+	return false
 }
 
 // keep takes free sockets that fit for the addresses of l that have none.
@@ -171,17 +189,15 @@ func (d *datagrams) commit(c *config.Config, before *config.Config, seats *udpSe
 	d.listeners = map[string]*udpListener{}
 	for name, sockets := range seats.sockets {
 		lc, l := c.Listeners[name], former[name]
+		if old := seats.renamed[name]; old != "" {
+			l = former[old]
+		}
 		o := datagram.SiteOptions{Config: lc, Pools: *d.pools.Load()}
-		switch {
-		case l == nil:
+		if l == nil {
 			l = &udpListener{clients: d.engine.NewClients(d.engine.NewSite(o))}
 			change.ListenersAdded++
-		default:
-			if !slices.Equal(l.config.Addresses, lc.Addresses) {
-				change.ListenersMoved++
-			} else if !l.config.Equal(lc) {
-				change.ListenersChanged++
-			}
+		} else {
+			change.udpListener(l.config, lc)
 			o.Previous = l.clients.Site()
 			l.clients.SetSite(d.engine.NewSite(o))
 		}
@@ -197,15 +213,27 @@ func (d *datagrams) commit(c *config.Config, before *config.Config, seats *udpSe
 		k.Serve()
 	}
 	for name, l := range former {
-		if d.listeners[name] == nil {
+		if d.listeners[name] == nil && !seats.inherited(name) {
 			change.ListenersRemoved++
 			change.ConnectionsClosed += l.clients.Count()
 		}
 	}
 	return func() {
 		for _, k := range seats.free {
-			k.socket.Stop()
+			k.socket.Stop(seats.opened...)
 		}
+	}
+}
+
+// udpListener adds what becomes of one udp listener. What says most is counted.
+func (c *Change) udpListener(former, l *config.Listener) {
+	switch {
+	case former.Name != l.Name:
+		c.ListenersRenamed++
+	case !slices.Equal(former.Addresses, l.Addresses):
+		c.ListenersMoved++
+	case !former.Equal(l):
+		c.ListenersChanged++
 	}
 }
 

@@ -187,7 +187,42 @@ pools:
 	answered(t, udpClient(t, r.addr("dns")))
 }
 
-// TestUDPWildcardToOne: a listener can go from every address to one with the same port, and back.
+// TestUDPRenamed: under another name a listener keeps its socket and its sessions.
+func TestUDPRenamed(t *testing.T) {
+	b1, b2 := udpOrigin(t, "b1"), udpOrigin(t, "b2")
+	text := udpConfig("b1", b1, "b2", b2)
+	r := start(t, text)
+	at := r.addr("dns")
+	c := udpClient(t, at)
+	name := answered(t, c)
+	for _, next := range []string{"names", "dns"} {
+		change := r.apply(load(t, strings.Replace(text, "dns:", next+":", 1)))
+		if got := change.String(); got != "1 listener renamed" {
+			t.Errorf("changed: %s", got)
+		}
+		if got := r.addr(next); got != at {
+			t.Errorf("it is at %s, and was at %s", got, at)
+		}
+		if got := answered(t, c); got != name || r.connections() != 1 {
+			t.Errorf("%s answers, and was %s; %d sessions", got, name, r.connections())
+		}
+	}
+	// Two exchange their addresses: each session goes with the one that its client has used.
+	two := func(dns, names string) string {
+		return strings.Replace(text, "  dns: { protocol: udp, address: \"127.0.0.1:0\", pool: app }",
+			fmt.Sprintf("  dns: { protocol: udp, address: %q, pool: app }\n  names: { protocol: udp, address: %q, pool: app }", dns, names), 1)
+	}
+	r.apply(load(t, two("127.0.0.1:0", "127.0.0.2:0")))
+	d := udpClient(t, r.addr("names"))
+	other := answered(t, d)
+	r.apply(load(t, two("127.0.0.2:0", "127.0.0.1:0")))
+	if first, second := answered(t, c), answered(t, d); first != name || second != other || r.connections() != 2 {
+		t.Errorf("%s and %s answer, and were %s and %s; %d sessions", first, second, name, other, r.connections())
+	}
+}
+
+// TestUDPWildcardToOne: a listener can go from every address to one with the same port, and back, and its
+// sessions with it.
 func TestUDPWildcardToOne(t *testing.T) {
 	b1 := udpOrigin(t, "b1")
 	text := udpConfig("b1", b1)
@@ -196,9 +231,15 @@ func TestUDPWildcardToOne(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	c := udpClient(t, "127.0.0.1:"+port)
+	answered(t, c)
 	for _, host := range []string{"127.0.0.1", "0.0.0.0", "127.0.0.1"} {
 		r.apply(load(t, strings.Replace(text, "127.0.0.1:0", host+":"+port, 1)))
 		answered(t, udpClient(t, "127.0.0.1:"+port))
+		answered(t, c)
+	}
+	if n := r.stats.UDP("dns", "app").Counts().Ended; n != 0 {
+		t.Errorf("%d sessions have ended", n)
 	}
 }
 

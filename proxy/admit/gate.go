@@ -67,6 +67,9 @@ func (g *Gate) Adopt() {
 	}
 }
 
+// Denied reports whether the lists keep a client out, whatever else there is to say about it.
+func (g *Gate) Denied(client netip.Addr) bool { return !g.access.Allowed(client) }
+
 // Enter decides about a connection of a client at the time now, in ns. With refused 0 it is in, and
 // counted, which may be nil, is left with the same address when it ends. A connection that is refused
 // uses up nothing: a client that has its share takes nobody else's.

@@ -243,6 +243,33 @@ func TestEviction(t *testing.T) {
 	}
 }
 
+// TestLowerBound: with a lower bound the sessions that are too many come to their end, those first that were
+// idle longest.
+func TestLowerBound(t *testing.T) {
+	o := newOrigin(t, "", echo)
+	r := newRig(t, rigOptions{}, o.addr)
+	var list []*client
+	for range 10 {
+		c := newClient(t, "", r.addr())
+		c.ask("a")
+		list = append(list, c)
+	}
+	r.listen.UDP.MaxSessions = 3
+	r.clients.SetSite(r.site(r.clients.Site()))
+	r.clients.Sweep(wire.Now())
+	if n := r.clients.Count(); n > 3 {
+		t.Errorf("%d sessions", n)
+	}
+	if n := r.stats().Outcome(telemetry.OutcomeEvicted); n != 7 {
+		t.Errorf("%d have made room", n)
+	}
+	sources := len(o.sources())
+	list[9].ask("b")
+	if n := len(o.sources()); n != sources {
+		t.Error("the one that was used last has made room, too")
+	}
+}
+
 // TestDescriptorBudget: what there is no descriptor for is dropped and counted.
 func TestDescriptorBudget(t *testing.T) {
 	o := newOrigin(t, "", echo)
@@ -329,7 +356,8 @@ func TestTableModel(t *testing.T) {
 		}
 		switch {
 		case s == nil:
-			s = &session{clients: cl, key: k, hash: h}
+			s = &session{key: k, hash: h}
+			s.clients.Store(cl)
 			s.refs.Store(1)
 			s.used.Store(now)
 			if evicted := tb.insert(s, now); evicted != nil {
@@ -340,7 +368,7 @@ func TestTableModel(t *testing.T) {
 			}
 			model[k] = s
 		case step%5 == 0:
-			if !tb.remove(s) || tb.remove(s) {
+			if !s.remove() || s.remove() {
 				t.Fatalf("step %d: not removed once", step)
 			}
 			delete(model, k)

@@ -66,18 +66,22 @@ const drainIdle = 2 * time.Second
 // Stop ends every session at once. While the sockets still receive, new ones are refused.
 func (c *Clients) Stop() {
 	c.Drain()
-	for _, s := range c.table.all() {
-		s.end(endStopped)
-		s.release()
-	}
+	c.each(func(s *session) { s.end(endStopped) })
 }
 
 // Leave ends the sessions that came in by a socket which is no longer of this listener.
 func (c *Clients) Leave(k *Socket) {
-	for _, s := range c.table.all() {
+	c.each(func(s *session) {
 		if s.reply.Load().socket == k {
 			s.end(endStopped)
 		}
+	})
+}
+
+// each calls f with every session there is, held.
+func (c *Clients) each(f func(*session)) {
+	for _, s := range c.table.all() {
+		f(s)
 		s.release()
 	}
 }
@@ -94,9 +98,12 @@ func (c *Clients) Wait() {
 // sweepBatch bounds how long Sweep holds a lock.
 const sweepBatch = 256
 
-// Sweep ends the sessions that were idle for long enough. It is called about once a second, by one
-// goroutine.
+// Sweep ends the sessions that were idle for long enough, and those that are too many since the limit is
+// lower. It is called about once a second, by one goroutine.
 func (c *Clients) Sweep(now int64) {
+	for s := c.table.trim(); s != nil; s = c.table.trim() {
+		s.ended(endEvicted)
+	}
 	idle := c.site.Load().idle
 	if c.draining.Load() && (idle == 0 || idle > drainIdle) {
 		idle = drainIdle

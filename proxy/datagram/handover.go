@@ -223,11 +223,12 @@ func (c *Clients) Remember(k *Socket, m *SessionMemory, backend *balancer.Backen
 	now, b := wire.Now(), backend.Peer().(*peer)
 	from := wire.UDPFromKey(m.Key)
 	s := &session{
-		clients: c, site: site, pool: p, settings: p.settings.Load(), peer: b, conn: conn, port: m.Port,
+		site: site, pool: p, settings: p.settings.Load(), peer: b, conn: conn, port: m.Port,
 		shard: e.Telemetry.NextShard(), started: now - int64(m.Age), client: from.Client(), key: m.Key,
 		hash: c.table.hash(&m.Key), lease: p.Balancer.Resume(backend),
 	}
 	s.loop = e.loops[s.hash%uint64(len(e.loops))]
+	s.clients.Store(c)
 	s.reply.Store(&way{k, k.listener.Peer(&from)})
 	s.used.Store(now - int64(m.Idle))
 	s.refs.Store(1) // the table's

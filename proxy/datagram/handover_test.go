@@ -168,7 +168,7 @@ func TestHandOverToOtherBackends(t *testing.T) {
 // A port that was used lately is left alone by the next process too.
 func TestHandOverOfPorts(t *testing.T) {
 	o := newOrigin(t, "", echo)
-	ports := portRange{41000, 41001}
+	ports := portRange{first: 41000, last: 41001}
 	r := newRig(t, rigOptions{ports: ports}, o.addr)
 	first := newClient(t, "", r.addr())
 	first.ask("first")

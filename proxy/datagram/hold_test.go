@@ -2,6 +2,7 @@ package datagram
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"testing"
 	"time"
@@ -85,6 +86,19 @@ func TestHoldBounds(t *testing.T) {
 		if n := r.stats().Drops(telemetry.DropDraining); n != uint64(want) {
 			t.Errorf("%d are dropped at the end, want %d", n, want)
 		}
+	}
+}
+
+// TestHoldDenied: nothing is held for a client that the lists keep out.
+func TestHoldDenied(t *testing.T) {
+	r := newRig(t, rigOptions{
+		pool: uncheckedFor(time.Hour), listen: func(l *config.Listener) { l.Access.Deny = []netip.Prefix{netip.MustParsePrefix("127.0.0.7/32")} },
+	}, trio(t)...)
+	newClient(t, "127.0.0.7:0", r.addr()).send("x")
+	newClient(t, "", r.addr()).send("x")
+	eventually(t, "the other one is held", func() bool { return r.socket.holds() > 0 })
+	if n := r.stats().Drops(telemetry.DropDenied); n != 1 || r.socket.holds() != 1 {
+		t.Errorf("%d are held, %d denied", r.socket.holds(), n)
 	}
 }
 

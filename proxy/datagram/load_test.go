@@ -253,28 +253,3 @@ func TestDrain(t *testing.T) {
 	r.expireAfter(3 * time.Second)
 	r.clients.Wait()
 }
-
-// TestLeave: the sessions of a socket that changes hands end, those of others do not.
-func TestLeave(t *testing.T) {
-	o := newOrigin(t, "", echo)
-	r := newRig(t, rigOptions{}, o.addr)
-	second, err := r.engine.Open("127.0.0.1:0", nil)
-	must(t, err)
-	second.Give(r.clients)
-	second.Serve()
-	a, b := newClient(t, "", r.addr()), newClient(t, "", second.listener.Addr())
-	a.ask("a")
-	b.ask("b")
-	next := r.engine.NewClients(r.site(nil))
-	second.Give(next)
-	if got := [2]int{r.clients.Count(), next.Count()}; got != [2]int{1, 0} {
-		t.Errorf("%v sessions", got)
-	}
-	b.ask("b")
-	if got := [2]int{r.clients.Count(), next.Count()}; got != [2]int{1, 1} {
-		t.Errorf("%v sessions", got)
-	}
-	second.Stop()
-	next.Wait()
-	a.ask("a")
-}

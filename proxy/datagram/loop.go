@@ -183,9 +183,7 @@ func (l *loop) take(s *session, n int) {
 		if s.settings.quic {
 			s.learn(payload, segment)
 		}
-		o.owners[o.queued] = s
-		o.queued++
-		o.out.Add(payload, w.peer, segment)
+		o.add(s, payload, w.peer, segment)
 	}
 	l.filled += n
 	s.peer.present()
@@ -197,7 +195,7 @@ func (l *loop) take(s *session, n int) {
 	s.used.Store(l.now)
 	if l.now-s.noted > touchPause {
 		s.noted = l.now
-		s.clients.table.touch(s, l.now)
+		s.touch(l.now)
 	}
 	if s.site.responses > 0 && s.owed.Add(-int64(datagrams)) <= 0 {
 		s.settle()
@@ -236,12 +234,23 @@ func (l *loop) outlet(k *Socket) *outlet {
 	return o
 }
 
+// add queues a message of s.
+func (o *outlet) add(s *session, payload []byte, peer *wire.UDPPeer, segment int) {
+	o.owners[o.queued] = s
+	o.queued++
+	o.out.Add(payload, peer, segment)
+}
+
 // flush sends what was gathered, and lets go of sockets that are closed.
 func (l *loop) flush() {
 	closed := func(o *outlet) bool { return o.socket.closed.Load() }
-	for _, o := range l.outs {
-		if o.queued > 0 {
-			o.flush(l.now)
+	for again := true; again; {
+		again = false
+		for _, o := range l.outs {
+			if o.queued > 0 && !o.flush(l.now) {
+				l.reroute(o)
+				again = true
+			}
 		}
 	}
 	if slices.ContainsFunc(l.outs, closed) {
@@ -251,18 +260,45 @@ func (l *loop) flush() {
 }
 
 // flush sends, and drops what cannot be sent: a client's network that is too slow loses datagrams, as
-// it would without us.
-func (o *outlet) flush(now int64) {
+// it would without us. It reports whether the socket is open.
+func (o *outlet) flush(now int64) bool {
 	for o.out.Len() > 0 {
 		o.errno = 0
 		if err := o.socket.listener.Control(o.send); err != nil {
-			o.errno = syscall.EBADF
+			return false
 		}
 		if o.errno == 0 {
 			break
 		}
-		s := o.owners[o.queued-o.out.Len()]
-		s.clients.drop(s.site, telemetry.DropClient, o.out.Drop(), now)
+		o.drop(now)
+	}
+	clear(o.owners[:o.queued])
+	o.queued = 0
+	return true
+}
+
+// first is the session of the first message.
+func (o *outlet) first() *session { return o.owners[o.queued-o.out.Len()] }
+
+// drop counts and forgets the first message.
+func (o *outlet) drop(now int64) {
+	s := o.first()
+	s.clients.Load().drop(s.site, telemetry.DropClient, o.out.Drop(), now)
+}
+
+// reroute is for replies whose socket was closed after they had been gathered: another one may answer their
+// clients since.
+func (l *loop) reroute(o *outlet) {
+	for o.out.Len() > 0 {
+		s := o.first()
+		w := s.reply.Load()
+		if w.socket == o.socket {
+			o.drop(l.now)
+			continue
+		}
+		payload, segment := o.out.First()
+		l.outlet(w.socket).add(s, payload, w.peer, segment)
+		o.out.Drop()
 	}
 	clear(o.owners[:o.queued])
 	o.queued = 0

@@ -26,6 +26,10 @@ type arrival struct {
 // open makes the session of a client that has none, held. It is nil if there cannot be one: then that is
 // counted for so many datagrams, unless they are kept for later.
 func (k *Socket) open(a *arrival, datagrams int) *session {
+	if a.site.gate.Denied(a.from.Client().Addr()) { // nothing is kept of what can never be carried
+		a.clients.drop(a.site, telemetry.DropDenied, datagrams, k.now)
+		return nil
+	}
 	if k.hold(a) {
 		return nil
 	}
@@ -184,9 +188,10 @@ func (k *Socket) dial(a *arrival, p *Pool, set *settings, lease balancer.Lease) 
 		return nil, err
 	}
 	s := &session{
-		clients: a.clients, site: a.site, pool: p, settings: set, peer: b, lease: lease, conn: conn, port: port,
+		site: a.site, pool: p, settings: set, peer: b, lease: lease, conn: conn, port: port,
 		shard: e.Telemetry.NextShard(), started: k.now, noted: k.now, client: a.from.Client(), key: a.key, hash: a.hash,
 	}
+	s.clients.Store(a.clients)
 	s.reply.Store(&way{k, k.listener.Peer(&a.from)})
 	s.used.Store(k.now)
 	s.refs.Store(2) // one for the table, one for the caller

@@ -90,7 +90,7 @@ func (k *Socket) connection(a *arrival, datagram []byte) *session {
 // is not nil, is the session of. Both are held; the result is.
 func (k *Socket) returned(a *arrival, other, known *session, datagram []byte, first *sniff.Packet) *session {
 	defer known.release()
-	if known.clients == a.clients && known.source() == a.from.Client().Addr() {
+	if known.clients.Load() == a.clients && known.source() == a.from.Client().Addr() {
 		if other != nil { // its place is taken over
 			other.end(endReplaced)
 			other.release()

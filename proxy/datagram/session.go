@@ -14,8 +14,8 @@ import (
 
 // session is one client on one backend. Its memory is about 500 bytes, and a socket of the kernel.
 type session struct {
-	clients  *Clients
-	site     *Site // that it began with, as are the settings
+	clients  atomic.Pointer[Clients] // whose table it is in; it changes with mu held
+	site     *Site                   // that it began with, as are the settings
 	pool     *Pool
 	settings *settings
 	peer     *peer
@@ -118,7 +118,7 @@ func (s *session) release() {
 
 // end takes the session out of service, unless it is already, and reports whether it was this call.
 func (s *session) end(why *cause) bool {
-	if !s.clients.table.remove(s) {
+	if !s.remove() {
 		return false
 	}
 	s.ended(why)
@@ -142,7 +142,7 @@ func (s *session) close() {
 	s.conn.Close()
 	now := wire.Now()
 	s.peer.ports.vacate(s.port, s.used.Load()+int64(s.site.quarantine()))
-	c := s.clients
+	c := s.clients.Load()
 	c.engine.Descriptors.Leave(1)
 	s.lease.Release()
 	s.counted.Leave(s.client.Addr())

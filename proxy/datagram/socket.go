@@ -30,6 +30,7 @@ type Socket struct {
 	// The rest belongs to who has mu. A run is datagrams of one session that came one
 	// after the other: they leave together.
 	waiting waiting
+	leaving bool // others answer its clients
 	batch   *wire.UDPBatch
 	out     *wire.UDPOut
 	run     *session // held; nil: there is no run
@@ -65,16 +66,6 @@ func (e *Engine) newSocket(l *wire.UDPListener) *Socket {
 // Addr is the bound address.
 func (k *Socket) Addr() string { return k.listener.Addr().String() }
 
-// Give makes c the owner of the datagrams to come. The sessions of its former owner end.
-func (k *Socket) Give(c *Clients) {
-	k.mu.Lock()
-	former := k.clients.Swap(c)
-	k.mu.Unlock()
-	if former != nil && former != c {
-		former.Leave(k)
-	}
-}
-
 // Serve starts to receive for the owner.
 func (k *Socket) Serve() {
 	k.batch, k.out = wire.NewUDPBatch(socketSlots, true), wire.NewUDPOut(socketSlots)
@@ -88,15 +79,17 @@ func (k *Socket) Serve() {
 // Close closes a socket that was never served.
 func (k *Socket) Close() error { return k.listener.Close() }
 
-// Stop closes the socket and waits for its goroutine. The sessions that came in by it must have been
-// told to end, or are now.
-func (k *Socket) Stop() {
+// Stop closes the socket and waits for its goroutine. Sessions go on by the others, which serve, where these
+// have the address; the rest must have been told to end, or is now.
+func (k *Socket) Stop(others ...*Socket) {
 	close(k.stopping)
+	k.listener.End()
+	<-k.done
+	k.waiting.watchers.Wait()
+	k.succeed(others)
 	if err := k.listener.Close(); err != nil {
 		k.engine.Log.Error("closing a socket of datagrams", zap.String("address", k.Addr()), zap.Error(err))
 	}
-	<-k.done
-	k.waiting.watchers.Wait()
 	k.closed.Store(true)
 	if c := k.clients.Load(); c != nil {
 		c.Leave(k)
@@ -123,7 +116,9 @@ func (k *Socket) receive() {
 }
 
 // serve carries the n datagrams of the batch.
-func (k *Socket) serve(n int) {
+func (k *Socket) serve(n int) { k.serveBatch(k.batch, n) }
+
+func (k *Socket) serveBatch(b *wire.UDPBatch, n int) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	defer k.recovered()
@@ -131,9 +126,9 @@ func (k *Socket) serve(n int) {
 	site := c.site.Load()
 	k.now = wire.Now()
 	for i := range n {
-		from := k.listener.From(k.batch, i)
+		from := k.listener.From(b, i)
 		a := arrival{clients: c, site: site, from: from, key: from.Key()}
-		k.carryAny(&a, k.batch.Payload(i))
+		k.carryAny(&a, b.Payload(i))
 	}
 	k.finishRun()
 }
@@ -185,6 +180,9 @@ func (k *Socket) carry(a *arrival, payload []byte, segment int) {
 // begin starts a run of s, which is held for it.
 func (k *Socket) begin(a *arrival, s *session) {
 	k.run, k.arrival = s, *a
+	if s.reply.Load().socket != k && !k.leaving { // its address was that of another socket
+		s.reply.Store(&way{k, k.listener.Peer(&a.from)})
+	}
 	if !s.mayStay(k.now) && !k.move() {
 		s.pool.quota.give()
 	}
@@ -243,7 +241,7 @@ func (k *Socket) flush() {
 		}
 		if errno == syscall.EAGAIN || failures >= maxFailures {
 			failures = 0
-			s.clients.drop(s.site, telemetry.DropBackend, k.out.Drop(), k.now)
+			s.clients.Load().drop(s.site, telemetry.DropBackend, k.out.Drop(), k.now)
 		}
 	}
 }

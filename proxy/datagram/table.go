@@ -2,6 +2,7 @@ package datagram
 
 import (
 	"hash/maphash"
+	"math"
 	"sync"
 	"sync/atomic"
 
@@ -67,10 +68,10 @@ func (t *table) find(k *wire.UDPKey, hash uint64, now int64) *session {
 	return s
 }
 
-// touch makes s the one used last, if it is in the table.
-func (t *table) touch(s *session, now int64) {
+// touch makes s the one of its table that was used last, if it is in one.
+func (s *session) touch(now int64) {
 	s.mu.Lock()
-	sh := t.shard(s.hash)
+	sh := s.clients.Load().table.shard(s.hash)
 	sh.mu.Lock()
 	if s.attached {
 		sh.touch(s, now)
@@ -115,6 +116,31 @@ func (t *table) replace(former, s *session, now int64) bool {
 	return was
 }
 
+// trim takes out the session that was idle longest if there are more than the limit, which was higher; nil
+// if there are not. It looks at every shard.
+func (t *table) trim() *session {
+	if t.count.Load() <= t.limit.Load() {
+		return nil
+	}
+	oldest, at := int64(math.MaxInt64), 0
+	for i := range t.shards {
+		sh := &t.shards[i]
+		sh.mu.Lock()
+		if s := sh.oldest; s != nil && s.seen < oldest {
+			oldest, at = s.seen, i
+		}
+		sh.mu.Unlock()
+	}
+	sh := &t.shards[at]
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	s := sh.evict()
+	if s != nil {
+		t.count.Add(-1)
+	}
+	return s
+}
+
 // evictAnywhere takes out the oldest session of the next shard that has one but s.
 func (t *table) evictAnywhere(s *session) *session {
 	for range t.shards {
@@ -132,10 +158,15 @@ func (t *table) evictAnywhere(s *session) *session {
 	return nil
 }
 
-// remove takes s out and reports whether it was in.
-func (t *table) remove(s *session) bool {
+// remove takes s out of its table and reports whether it was in it.
+func (s *session) remove() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.clients.Load().table.takeOut(s)
+}
+
+// takeOut is for who has the session's mu.
+func (t *table) takeOut(s *session) bool {
 	sh := t.shard(s.hash)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
@@ -152,6 +183,9 @@ func (t *table) remove(s *session) bool {
 func (t *table) move(s *session, a *arrival, now int64) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.clients.Load().table != t {
+		return false
+	}
 	sh := t.shard(s.hash)
 	sh.mu.Lock()
 	if !s.attached {

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -201,6 +202,13 @@ func (l *UDPListener) Receive(b *UDPBatch, serve func(n int)) error {
 	return os.NewSyscallError("recvmmsg", failure)
 }
 
+// Take fills b with what is there, without waiting, and returns how many datagrams that is: 0 also where
+// nothing can be received. It may be called while Receive waits, with another batch.
+func (l *UDPListener) Take(b *UDPBatch) (n int) {
+	_ = l.raw.Control(func(fd uintptr) { n, _ = b.receive(fd, 0, b.Slots()) }) // closed: there is nothing
+	return n
+}
+
 // UDPFrom is where a datagram came from and went to.
 type UDPFrom struct {
 	client  [16]byte // address, IPv4 mapped
@@ -261,6 +269,15 @@ func (f *UDPFrom) Local() netip.AddrPort {
 	return netip.AddrPortFrom(netip.AddrFrom16(f.local).Unmap(), uint16(f.ports))
 }
 
+// Covers reports whether the listener receives what is sent to the address that the client has used.
+func (l *UDPListener) Covers(f *UDPFrom) bool {
+	local := f.Local()
+	if local.Port() != l.addr.Port() {
+		return false
+	}
+	return local.Addr() == l.addr.Addr() || l.wildcard && (l.family == unix.AF_INET6 || local.Addr().Is4())
+}
+
 // Peer is where replies go.
 func (l *UDPListener) Peer(f *UDPFrom) *UDPPeer {
 	p := &UDPPeer{}
@@ -290,6 +307,12 @@ func (l *UDPListener) Control(f func(fd uintptr)) error {
 		return ErrClosed
 	}
 	return nil
+}
+
+// End ends Receive, once serve has returned. The socket stays open.
+func (l *UDPListener) End() {
+	l.ending.Store(true)
+	_ = l.file.SetReadDeadline(time.Unix(1, 0)) // closed: Receive has ended
 }
 
 // Close ends Receive and closes the socket. It waits for serve to return, so serve must not call it.

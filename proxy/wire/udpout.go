@@ -66,6 +66,12 @@ func (o *UDPOut) Add(payload []byte, peer *UDPPeer, segment int) {
 	h.SetControllen(length)
 }
 
+// First is the first message: what is left of it, and the size of the datagrams that it is; 0: it is one.
+func (o *UDPOut) First() (payload []byte, segment int) {
+	v := &o.vectors[o.head]
+	return unsafe.Slice(v.Base, int(v.Len))[o.split:], o.segments[o.head]
+}
+
 // Drop forgets the first message and returns how many datagrams of it were not sent.
 func (o *UDPOut) Drop() int {
 	i := o.head
