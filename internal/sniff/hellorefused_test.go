@@ -144,7 +144,7 @@ func FuzzParseClientHello(f *testing.F) {
 		if state != Done {
 			return
 		}
-		if h.ServerName != nil && !validName(h.ServerName) || len(h.SessionID) > 32 {
+		if h.ServerName != nil && !ValidName(h.ServerName) || len(h.SessionID) > 32 {
 			t.Fatalf("got %+v", h)
 		}
 		if info := facts(b[:h.Size]); info != nil {

@@ -22,7 +22,7 @@ func serverName(data []byte) (name []byte, err error) {
 		if kind != typeHostName {
 			continue
 		}
-		if name != nil || !validName(value) {
+		if name != nil || !ValidName(value) {
 			return nil, ErrServerName
 		}
 		name = value
@@ -30,10 +30,10 @@ func serverName(data []byte) (name []byte, err error) {
 	return name, nil
 }
 
-// validName reports whether b can be a name in the DNS: labels of letters, digits, "-" and "_",
+// ValidName reports whether b can be a name in the DNS: labels of letters, digits, "-" and "_",
 // without a dot at the end. An IPv4 address passes; RFC 6066 does not permit it, but there are
 // clients that send it, and servers that serve it.
-func validName(b []byte) bool {
+func ValidName(b []byte) bool {
 	if len(b) == 0 || len(b) > maxName {
 		return false
 	}

@@ -43,7 +43,9 @@ func (s *session) accept(hello *sniff.Hello) (*cause, error) {
 		return causeHandshake, err
 	}
 	s.layers[wire.Client] = secure
-	hello.ServerName = []byte(state.ServerName)
+	if name := []byte(state.ServerName); sniff.ValidName(name) { // crypto/tls takes whatever comes
+		hello.ServerName = name
+	}
 	if p := state.NegotiatedProtocol; p != "" {
 		s.alpn = p
 		hello.ALPN = append(sniff.Protocols{byte(len(p))}, p...)

@@ -205,3 +205,25 @@ func TestClientLeavesTheHandshake(t *testing.T) {
 		t.Errorf("logged as %+v", e)
 	}
 }
+
+// TestNamesOfTheClient: what cannot be a name is none, in the access log and for routes.
+func TestNamesOfTheClient(t *testing.T) {
+	r := newRig(t, nil, named(t, "a").Addr())
+	trust := terminate(t, r)
+	trust.InsecureSkipVerify = true
+	tests := []struct{ name, want string }{
+		{"DB.example", "DB.example"},
+		{"forged\n{}", ""},
+		{strings.Repeat("x.", 7000) + "example", ""},
+		{".example", ""},
+	}
+	for i, tt := range tests {
+		trust.ServerName = tt.name
+		c := tls.Client(r.dial(), trust)
+		want(t, c, "a")
+		c.Close()
+		if e := r.entries(i + 1)[i]; e.SNI != tt.want {
+			t.Errorf("%.20q is logged as %.20q, want %q", tt.name, e.SNI, tt.want)
+		}
+	}
+}
