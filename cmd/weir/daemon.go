@@ -121,6 +121,9 @@ func (d *daemon) announce(c *config.Config) {
 	for _, w := range d.options.store.Warnings() {
 		d.log.Warn("configuration", zap.String("warning", w))
 	}
+	for _, r := range d.options.store.Remarks() {
+		d.log.Warn("what was kept", zap.String("remark", r))
+	}
 	for _, l := range d.plane.Listeners() {
 		pool := zap.Skip() // a listener with routes alone has no pool of its own
 		if l.Pool != "" {
