@@ -14,8 +14,9 @@ import (
 // explainParameters are those of GET /v1/explain.
 var explainParameters = []parameter{
 	{"listener", "Name of the listener. Absent: the one that has `dst`; it may be left out where there is one listener only."},
+	{"protocol", "Protocol of the listener, where several have the `dst`."},
 	{"client", "Address of the client, IP or IP:PORT."},
-	{"dst", "Address that the client connects to, IP:PORT. Absent: the first one of the listener."},
+	{"dst", "Address that the client connects to, IP:PORT; of 0.0.0.0 the port alone counts. Absent: the first one of the listener."},
 	{"method", "Method of the request. Absent: GET."},
 	{"host", "Host of the request."},
 	{"path", "Target of the request with its query. Absent: /."},
@@ -44,7 +45,40 @@ func (s *Server) serveExplain(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// explainQuery reads the parameters.
+// Values is the query of GET /v1/explain that asks q.
+func (q ExplainQuery) Values() url.Values {
+	v := url.Values{}
+	add := func(name, value string) {
+		if value != "" {
+			v.Add(name, value)
+		}
+	}
+	add("listener", q.Listener)
+	add("protocol", q.Protocol)
+	if q.Client.IsValid() {
+		add("client", q.Client.String())
+	}
+	if q.Destination.IsValid() {
+		add("dst", q.Destination.String())
+	}
+	add("method", q.Method)
+	add("host", q.Host)
+	add("path", q.Path)
+	add("sni", q.SNI)
+	add("cid", hex.EncodeToString(q.CID))
+	for _, h := range q.Headers {
+		add("header", h.Name+": "+h.Value)
+	}
+	for _, name := range q.ALPN {
+		add("alpn", name)
+	}
+	for _, s := range q.If {
+		add(s.State, s.Pool+"/"+s.Backend)
+	}
+	return v
+}
+
+// explainQuery reads the parameters: the reverse of Values.
 func explainQuery(u *url.URL) (q ExplainQuery, err error) {
 	values, err := url.ParseQuery(u.RawQuery)
 	if err != nil {
@@ -61,7 +95,7 @@ func explainQuery(u *url.URL) (q ExplainQuery, err error) {
 		}
 	}
 	q = ExplainQuery{
-		Listener: values.Get("listener"), Method: values.Get("method"), Host: values.Get("host"),
+		Listener: values.Get("listener"), Protocol: values.Get("protocol"), Method: values.Get("method"), Host: values.Get("host"),
 		Path: values.Get("path"), SNI: values.Get("sni"), ALPN: values["alpn"],
 	}
 	if q.Client, err = clientParameter(values.Get("client")); err != nil {
