@@ -1,6 +1,9 @@
 package config
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // listenerTLS checks the TLS settings of a listener.
 func (c *checker) listenerTLS(l *value) {
@@ -19,6 +22,9 @@ func (c *checker) listenerTLS(l *value) {
 			c.fail(p, fmt.Sprintf("%s %s is not spoken on https listeners", p.path, quote(p.text)), "write http/1.1, or remove alpn")
 		}
 	}
+	if protocol.raw == "tls" {
+		c.agreeable(l, v.child("alpn"))
+	}
 	c.certificates(v.child("certificates"))
 	c.versions(v)
 	for _, name := range []string{"cipher_suites", "alpn", "ticket_keys"} {
@@ -31,6 +37,22 @@ func (c *checker) listenerTLS(l *value) {
 	for _, name := range []string{"client_auth", "client_cert_headers"} {
 		if k := v.child(name); k.given && !k.broken && k.raw != false {
 			c.fail(k, fmt.Sprintf("%s has no effect without client_ca", k.path), "add client_ca: the PEM file of the authorities of client certificates")
+		}
+	}
+}
+
+// agreeable warns of routes of a listener that terminates TLS which wait for a protocol that it does not
+// offer: no client can agree on it.
+func (c *checker) agreeable(l, offered *value) {
+	if offered.broken {
+		return
+	}
+	for _, route := range l.child("routes").items {
+		for _, p := range route.child("alpn").items {
+			if !p.broken && !slices.ContainsFunc(offered.items, func(o *value) bool { return o.broken || o.raw == p.raw }) {
+				c.warn(p, fmt.Sprintf("%s %s is never agreed on: %s does not offer it", p.path, quote(p.text), l.path),
+					"add it to "+l.path+".tls.alpn, or remove it")
+			}
 		}
 	}
 }

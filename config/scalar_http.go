@@ -47,7 +47,11 @@ func parseHostPattern(text string, k *key) (any, *problem) {
 	name := strings.TrimSuffix(strings.ToLower(text), ".")
 	suffix := strings.TrimPrefix(name, "*.")
 	if text == "" || strings.Contains(suffix, "*") {
-		return nil, &problem{text: quote(text) + " is not a host pattern", hint: "write a name, or *. and a name; leave host out to match all"}
+		what := k.name
+		if strings.HasSuffix(k.path, "[]") {
+			what = k.parent.name
+		}
+		return nil, &problem{text: quote(text) + " is not a host pattern", hint: "write a name, or *. and a name; leave " + what + " out to match all"}
 	}
 	if _, p := parseHost(suffix, k); p != nil {
 		return nil, p
