@@ -31,6 +31,7 @@ const idsPerSession = 4
 // quicState is what a session knows of its connection.
 type quicState struct {
 	last   atomic.Pointer[quicID] // that the client has used
+	former atomic.Pointer[quicID] // the one before: several connections of a client may share a socket
 	idLen  atomic.Int32           // of the IDs of the backend; 0: not known, or they are empty
 	learnt quicID                 // from the backend, last; the loop's
 
@@ -91,13 +92,17 @@ func (p *Pool) forgetIDs(s *session) {
 	}
 }
 
-// find returns the session that a datagram belongs to by its ID, held; nil if that is not known.
+// find returns the session that a datagram belongs to by its ID, held; nil if that is not known. Of a short
+// header the longest ID counts that is known: what begins like a short ID of somebody is more likely a
+// long one.
 func (b *idBook) find(datagram []byte, first *sniff.Packet) *session {
 	if first.Type != sniff.Short {
 		return b.get(first.DCID)
 	}
-	for lengths := b.lengths.Load(); lengths != 0; lengths &= lengths - 1 {
-		if n := bits.TrailingZeros32(lengths); n < len(datagram) {
+	for lengths := b.lengths.Load(); lengths != 0; {
+		n := bits.Len32(lengths) - 1
+		lengths &^= 1 << n
+		if n < len(datagram) {
 			if s := b.get(datagram[1 : 1+n]); s != nil {
 				return s
 			}
@@ -145,8 +150,12 @@ type ring struct {
 
 const claimsPerBackend = 64
 
-// learn notes that a backend has issued id, whose slice is server.
+// learn notes that a backend has issued id, whose slice is server. One that was removed has no say: the
+// backend in its place may have its server ID.
 func (b *serverBook) learn(backend *balancer.Backend, server, id quicID) {
+	if backend.Removed() {
+		return
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	c := b.claims[server]

@@ -57,7 +57,15 @@ func TestIDBook(t *testing.T) {
 	if find("c0000019") != c || find("c0000015") != nil {
 		t.Error("not the newest IDs are known")
 	}
+	// One whose ID is short does not get what begins like it.
+	book.add(a, newID([]byte("c")))
+	if find("c0000019") != c || find("c0000000") != a {
+		t.Error("not the longest ID counts")
+	}
 	c.fate.Store(endExpired)
+	book.mu.Lock()
+	delete(book.sessions, newID([]byte("c")))
+	book.mu.Unlock()
 	if find("c0000019") != nil {
 		t.Error("a session that has ended is found")
 	}
@@ -117,6 +125,19 @@ func TestServerBook(t *testing.T) {
 	}
 	if book.find(y) != b[1] {
 		t.Error("a server ID was driven out by those of its backend")
+	}
+	// What takes the place of a removed backend may have its server ID, while that still speaks.
+	z := newID([]byte("Z"))
+	book.learn(b[0], z, one)
+	book.learn(b[0], z, two)
+	pool.Apply(&config.Pool{Name: "p", Algorithm: config.WeightedRoundRobin, Backends: []*config.Backend{
+		{Name: "b1", Address: netip.MustParseAddrPort("127.0.0.1:1"), Weight: 1, State: config.Ready},
+	}}, time.Now())
+	book.learn(b[1], z, one)
+	book.learn(b[0], z, three)
+	book.learn(b[1], z, two)
+	if book.find(z) != b[1] {
+		t.Error("a removed backend keeps its server ID from others")
 	}
 	pool.Apply(&config.Pool{Name: "p", Algorithm: config.WeightedRoundRobin}, time.Now())
 	if book.find(y) != nil {

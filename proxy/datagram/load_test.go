@@ -36,9 +36,17 @@ func newAsker(t testing.TB, to netip.AddrPort) *asker {
 }
 
 func (a *asker) ask() {
+	a.send()
+	a.receive()
+}
+
+func (a *asker) send() {
 	if _, err := unix.Write(a.fd, a.b[:]); err != nil {
 		a.t.Fatal(err)
 	}
+}
+
+func (a *asker) receive() {
 	n, err := unix.Read(a.fd, a.b[:])
 	for err == unix.EINTR {
 		n, err = unix.Read(a.fd, a.b[:])
@@ -81,6 +89,52 @@ func TestAllocs(t *testing.T) {
 				t.Errorf("%d allocations in %d exchanges", got, n)
 			}
 		})
+	}
+}
+
+// longHeader is an Initial with an ID of 8 bytes for its sender.
+func longHeader(b []byte, id string) {
+	clear(b)
+	copy(b, "\xc0\x00\x00\x00\x01\x08chosenby\x08"+id)
+	b[23] = 0 // no token
+	b[24] = byte(len(b) - 25)
+}
+
+// shortHeader is one for whom it names.
+func shortHeader(b []byte, id string) {
+	b[0] = 0x40
+	copy(b[1:], id)
+}
+
+// TestQUICAllocs: nor does one of a QUIC connection, also where two of them share a socket.
+func TestQUICAllocs(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector allocates")
+	}
+	r := newRig(t, rigOptions{pool: func(p *config.Pool) { p.Protocol = config.QUIC }}, newPairs().origin(t, "127.0.0.1:0"))
+	a := newAsker(t, r.addr())
+	names := []string{"one4567\x01", "two4567\x02"}
+	for _, name := range names { // the backend turns them round, and so they are its own
+		longHeader(a.b[:], name)
+		a.ask()
+	}
+	round := func(n int) {
+		for i := range n {
+			shortHeader(a.b[:], names[i%2])
+			a.ask()
+		}
+	}
+	round(200)
+	const n = 5000
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	round(n)
+	runtime.ReadMemStats(&after)
+	if got := after.Mallocs - before.Mallocs; got > n/100 {
+		t.Errorf("%d allocations in %d exchanges", got, n)
+	}
+	if n := len(r.pool.ids.sessions); n != 2 {
+		t.Errorf("%d IDs are known", n)
 	}
 }
 

@@ -47,10 +47,20 @@ func (k *Socket) carryQUIC(a *arrival, payload []byte) {
 	}
 }
 
-// owns reports whether a datagram is of the connection that the session has carried last, by its ID.
+// owns reports whether a datagram is of a connection that the session has carried lately, by its ID.
 func (s *session) owns(datagram []byte) bool {
+	if len(datagram) == 0 || datagram[0]&0x80 != 0 {
+		return false
+	}
 	id := s.quic.last.Load()
-	return id != nil && len(datagram) > 0 && datagram[0]&0x80 == 0 && id.begins(datagram[1:])
+	if id == nil {
+		return false
+	}
+	if id.begins(datagram[1:]) {
+		return true
+	}
+	id = s.quic.former.Load()
+	return id != nil && id.begins(datagram[1:])
 }
 
 // connection returns the session of a datagram, held, or makes one; nil if there is none, which is
@@ -121,7 +131,7 @@ func (s *session) adopt(datagram []byte, first *sniff.Packet) {
 		return
 	}
 	id := newID(datagram[1 : 1+n])
-	s.quic.last.Store(&id)
+	s.quic.former.Store(s.quic.last.Swap(&id))
 	s.pool.ids.add(s, id)
 }
 
