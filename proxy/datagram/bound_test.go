@@ -49,13 +49,16 @@ func nth(i int) [4]byte {
 // send sends the number of a client from its address.
 func (c *crowd) send(i int) {
 	c.t.Helper()
-	var b [4]byte
-	binary.BigEndian.PutUint32(b[:], uint32(i))
+	c.sendPayload(i, binary.BigEndian.AppendUint32(nil, uint32(i)))
+}
+
+func (c *crowd) sendPayload(i int, b []byte) {
+	c.t.Helper()
 	oob := make([]byte, unix.CmsgSpace(unix.SizeofInet4Pktinfo))
 	wirePut(oob, nth(i))
-	err := unix.Sendmsg(c.fd, b[:], oob, c.to, 0)
+	err := unix.Sendmsg(c.fd, b, oob, c.to, 0)
 	for err == unix.EINTR {
-		err = unix.Sendmsg(c.fd, b[:], oob, c.to, 0)
+		err = unix.Sendmsg(c.fd, b, oob, c.to, 0)
 	}
 	must(c.t, err)
 }
@@ -297,42 +300,74 @@ func TestDescriptorBudget(t *testing.T) {
 	}
 }
 
-// TestMemory states what a session costs, without its socket.
+// TestMemory states what a session costs, without its socket: one of UDP, and one of QUIC whose client has used
+// as many connection IDs as are known.
 func TestMemory(t *testing.T) {
 	if raceEnabled {
 		t.Skip("the race detector keeps memory of its own")
 	}
-	o := newOrigin(t, "", echo)
-	r := newRig(t, rigOptions{}, o.addr)
-	c := newCrowd(t, r.addr())
-	heap := func() uint64 {
-		var m runtime.MemStats
-		runtime.GC()
-		runtime.GC()
-		runtime.ReadMemStats(&m)
-		return m.HeapAlloc
+	tests := []struct {
+		name     string
+		protocol config.Protocol
+		first    func(i int) []byte
+		more     func(i int) [][]byte
+		most     uint64 // bytes
+	}{
+		{"UDP", config.UDP, func(i int) []byte { return fmt.Appendf(nil, "%08d", i) }, func(int) [][]byte { return nil }, 1100},
+		{"QUIC", config.QUIC, func(i int) []byte {
+			b := make([]byte, 64)
+			longHeader(b, fmt.Sprintf("%08d", i))
+			return b
+		}, func(i int) (list [][]byte) {
+			for k := 1; k < idsPerSession; k++ {
+				b := make([]byte, 64)
+				shortHeader(b, fmt.Sprintf("%08d", i+k*10_000))
+				list = append(list, b)
+			}
+			return list
+		}, 1500},
 	}
-	c.send(0)
-	_, _, err := c.receive()
-	must(t, err)
-	const n = 4000
-	before := heap()
-	for i := 1; i <= n; i++ {
-		c.send(i)
-		_, _, err := c.receive()
-		must(t, err)
-	}
-	o.mu.Lock()
-	clear(o.seen)
-	o.seen = nil
-	o.mu.Unlock()
-	each := (heap() - before) / n
-	o.mu.Lock()
-	o.seen = map[netip.AddrPort]int{}
-	o.mu.Unlock()
-	t.Logf("%d bytes for each session", each)
-	if each > 1100 {
-		t.Errorf("a session takes %d bytes", each)
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			o := newOrigin(t, "", echo)
+			r := newRig(t, rigOptions{pool: func(p *config.Pool) { p.Protocol = tt.protocol }}, o.addr)
+			c := newCrowd(t, r.addr())
+			heap := func() uint64 {
+				var m runtime.MemStats
+				runtime.GC()
+				runtime.GC()
+				runtime.ReadMemStats(&m)
+				return m.HeapAlloc
+			}
+			ask := func(i int) {
+				for _, p := range append([][]byte{tt.first(i)}, tt.more(i)...) {
+					c.sendPayload(i, p)
+					_, _, err := c.receive()
+					must(t, err)
+				}
+			}
+			ask(0)
+			const n = 4000
+			before := heap()
+			for i := 1; i <= n; i++ {
+				ask(i)
+			}
+			if got := r.clients.Count(); got != n+1 {
+				t.Fatalf("%d sessions", got)
+			}
+			o.mu.Lock()
+			clear(o.seen)
+			o.seen = nil
+			o.mu.Unlock()
+			each := (heap() - before) / n
+			o.mu.Lock()
+			o.seen = map[netip.AddrPort]int{}
+			o.mu.Unlock()
+			t.Logf("%d bytes for each session", each)
+			if each > tt.most {
+				t.Errorf("a session takes %d bytes", each)
+			}
+		})
 	}
 }
 
