@@ -49,27 +49,30 @@ func (p *peer) count() int {
 	return len(p.sessions)
 }
 
-// cut ends at most n sessions, and returns how many. They are listed first: a session that ends waits
-// for mu.
-func (p *peer) cut(n int, why *cause) int {
-	done := 0
-	for _, s := range p.all() {
-		if done >= n {
-			break
-		}
+// cut ends at most n sessions, and returns how many, and how many are left that nobody has ended yet.
+func (p *peer) cut(n int, why *cause) (done, left int) {
+	list, left := p.choose(n)
+	for _, s := range list {
 		if s.cut(why) {
 			done++
 		}
 	}
-	return done
+	return done, left
 }
 
-func (p *peer) all() []*session {
+// choose lists at most n sessions that nobody has ended yet, and counts the others. They are not ended here:
+// a session that ends waits for mu.
+func (p *peer) choose(n int) (list []*session, others int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	list := make([]*session, 0, len(p.sessions))
 	for s := range p.sessions {
-		list = append(list, s)
+		switch {
+		case s.fate.Load() != nil:
+		case len(list) < n:
+			list = append(list, s)
+		default:
+			others++
+		}
 	}
-	return list
+	return list, others
 }

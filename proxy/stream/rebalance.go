@@ -31,10 +31,10 @@ func (p *Pool) Sweep(now int64) (next time.Duration) {
 
 // move cuts the sessions of a backend, as fast as the rate allows. It returns how many wait.
 func (p *Pool) move(b *peer, rate int) (waiting int) {
-	cut := b.cut(p.quota.left(rate), cutRebalanced)
+	cut, left := b.cut(p.quota.left(rate), cutRebalanced)
 	p.quota.take(rate, cut)
 	p.stats.Rebalanced(cut)
-	return b.remaining()
+	return left
 }
 
 // lost lists the peers of the backends that are down, but where the pool has failed open, and of those
@@ -55,16 +55,6 @@ func (p *Pool) lost() (list []*peer) {
 		list = append(list, b)
 	}
 	return list
-}
-
-// remaining is how many sessions nobody has ended yet.
-func (p *peer) remaining() (n int) {
-	for _, s := range p.all() {
-		if s.fate.Load() == nil {
-			n++
-		}
-	}
-	return n
 }
 
 // quota bounds how many sessions are cut in a second. It belongs to the goroutine that sweeps.
