@@ -37,6 +37,7 @@ var mayImport = map[string][]string{
 	"cmd/weir":       {"..."},
 	"proxy":          {"proxy/...", "healthcheck", "balancer", "telemetry"},
 	"proxy/wire":     {},
+	"proxy/handover": {},
 	"proxy/message":  {},
 	"proxy/admit":    {},
 	"proxy/session":  {"balancer"},

@@ -228,11 +228,17 @@ func (s *Server) commitListeners(c *config.Config, p *Prepared, change *Change) 
 			}
 		}
 	}
-	for _, k := range p.seats.opened {
-		k.serve()
-	}
+	s.resting = nil
 	for _, k := range p.seats.free {
-		closed = append(closed, k.entrance)
+		if k.entrance != nil {
+			closed = append(closed, k.entrance)
+		}
+		if k.activated {
+			s.resting = append(s.resting, k)
+		}
+	}
+	if !s.held {
+		s.serveListeners()
 	}
 	return leaving, closed
 }

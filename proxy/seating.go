@@ -29,6 +29,7 @@ func (s *Server) seat(c *config.Config) (*seating, error) {
 	for _, name := range slices.Sorted(maps.Keys(s.listeners)) {
 		seats.free = append(seats.free, s.listeners[name].sockets...)
 	}
+	seats.free = append(seats.free, s.resting...)
 	names := slices.Sorted(maps.Keys(c.Listeners))
 	for _, name := range names {
 		seats.sockets[name] = make([]*socket, len(c.Listeners[name].Addresses))
@@ -38,11 +39,12 @@ func (s *Server) seat(c *config.Config) (*seating, error) {
 			}
 			seats.keep(c.Listeners[name], func(k *socket) bool { return k.owner == l })
 		}
+		seats.keep(c.Listeners[name], func(k *socket) bool { return k.owner == nil && k.origin == name })
 	}
 	for _, name := range names { // once everybody has kept what was theirs
 		seats.keep(c.Listeners[name], func(*socket) bool { return true })
 		for _, k := range seats.sockets[name] {
-			if k != nil && seats.former[name] == nil && c.Listeners[k.owner.name] == nil && !seats.inherited(k.owner) &&
+			if k != nil && k.owner != nil && seats.former[name] == nil && c.Listeners[k.owner.name] == nil && !seats.inherited(k.owner) &&
 				k.owner.akin(c.Listeners[name]) {
 				seats.former[name] = k.owner
 			}
@@ -114,7 +116,9 @@ func (s *seating) close() {
 	var all sync.WaitGroup
 	for _, k := range s.free {
 		stop := k.stop
-		if slices.ContainsFunc(s.opened, func(o *socket) bool { return o.Addr().Port() == k.Addr().Port() }) {
+		if k.activated {
+			stop = k.rest
+		} else if slices.ContainsFunc(s.opened, func(o *socket) bool { return o.Addr().Port() == k.Addr().Port() }) {
 			stop = k.succeed
 		}
 		all.Go(stop)

@@ -18,6 +18,7 @@ import (
 	"weir/healthcheck"
 	"weir/proxy/admit"
 	"weir/proxy/exchange"
+	"weir/proxy/handover"
 	"weir/proxy/wire"
 	"weir/telemetry"
 )
@@ -30,6 +31,12 @@ type Options struct {
 	AccessLog *telemetry.AccessLog // nil: none
 	// Events is told what happens to backends and pools. It must not block. nil: nobody is.
 	Events func(telemetry.Event)
+
+	// Inherited are listening sockets that others have made, to be used for the addresses where they are
+	// bound. They belong to the server, also if New fails.
+	Inherited []handover.Socket
+	// Held says that nothing is accepted or received before Serve.
+	Held bool
 
 	// Descriptors is the limit of open file descriptors to live within. 0: that of the process.
 	Descriptors uint64
@@ -53,6 +60,10 @@ type Server struct {
 	listeners map[string]*listener
 
 	tls map[string]*tls.Config // of https and tls pools; only changes look at it
+
+	resting []*socket // that are open and serve no listener; only changes look at it, as at what follows
+	held    bool      // nothing is accepted before Serve
+	giving  *giving   // what is being handed over; nil: nothing
 
 	// pools is replaced as a whole, because the monitor's goroutines read it.
 	pools atomic.Pointer[map[string]*exchange.Pool]
@@ -109,6 +120,11 @@ func New(o Options) (*Server, error) {
 	s.pools.Store(&map[string]*exchange.Pool{})
 	s.monitor = healthcheck.New(healthcheck.Options{Observe: s.observe})
 	s.steward = newSteward(s)
+	s.held, s.datagrams.held = o.Held, o.Held
+	if err := s.inherit(o.Inherited); err != nil {
+		s.end()
+		return nil, err
+	}
 	return s, nil
 }
 
@@ -176,6 +192,7 @@ func (s *Server) everyListener() []*listener {
 
 // end ends what is not a connection.
 func (s *Server) end() {
+	s.closeResting()
 	s.steward.stop()
 	s.monitor.Close()
 	for _, p := range *s.pools.Load() {

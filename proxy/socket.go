@@ -19,6 +19,12 @@ type socket struct {
 	log      *zap.Logger
 	stopping chan struct{}
 	accepts  sync.WaitGroup
+	serving  bool // somebody accepts; the server's changes alone look at it
+
+	// Of a socket that was inherited; see inherit.go.
+	origin    string // listener that it served, or is named for
+	number    int    // in the hand-over
+	activated bool   // the service manager has made it, and keeps it open
 
 	// mu is held while a connection is handed over, so that a former owner gets none any more.
 	mu       sync.Mutex
@@ -69,8 +75,17 @@ const (
 	lastPause  = time.Second
 )
 
-// serve starts accepting for the owner.
-func (s *socket) serve() { s.accepts.Go(s.accept) }
+// serve starts accepting for the owner, unless it does.
+func (s *socket) serve() {
+	if s.serving {
+		return
+	}
+	if err := s.Resume(); err != nil {
+		s.log.Error("a socket does not accept", zap.String("address", s.address), zap.Error(err))
+	}
+	s.serving = true
+	s.accepts.Go(s.accept)
+}
 
 // accept hands over what comes in until the socket is closed. A lack of descriptors or memory is
 // waited out, ever longer, and reported when it begins.
@@ -83,7 +98,7 @@ func (s *socket) accept() {
 			s.hand(conn)
 			continue
 		}
-		if errors.Is(err, wire.ErrClosed) {
+		if errors.Is(err, wire.ErrClosed) || errors.Is(err, wire.ErrPaused) {
 			return
 		}
 		s.failed(err, pause == 0)
@@ -132,6 +147,9 @@ const lastAccepts = 1 << 16
 func (s *socket) stop() {
 	close(s.stopping)
 	for range lastAccepts {
+		if s.activated {
+			break // the socket stays open, and whoever is started next serves them
+		}
 		conn := s.Queued()
 		if conn == nil {
 			break

@@ -3,6 +3,7 @@ package proxy
 import (
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"weir/proxy/exchange"
@@ -19,6 +20,9 @@ type steward struct {
 	awake  chan struct{}
 	quit   chan struct{}
 	done   chan struct{}
+
+	work   sync.Mutex    // held during a round, and by those who want none to begin
+	rounds atomic.Uint64 // that have been made
 
 	mu     sync.Mutex
 	closed []*exchange.Pool // that are no longer configured, while something is left of them
@@ -64,6 +68,7 @@ func (w *steward) run() {
 		case <-w.awake:
 		case <-timer.C:
 		}
+		w.work.Lock()
 		now := time.Now()
 		w.server.engine.SetTime(now)
 		if now.Sub(swept) >= stewardRound {
@@ -83,6 +88,8 @@ func (w *steward) run() {
 		if next := w.server.moveStreams(now); next > 0 {
 			wait = min(wait, next)
 		}
+		w.rounds.Add(1)
+		w.work.Unlock()
 		timer.Reset(wait)
 	}
 }

@@ -26,6 +26,10 @@ type datagrams struct {
 	pools     atomic.Pointer[map[string]*datagram.Pool]
 	listeners map[string]*udpListener // guarded by the server's mu
 	closed    []*datagram.Pool        // no longer configured, while something is left of them; the same
+
+	resting []udpSeat // sockets that are open and serve no listener; only changes look at it, as at held
+	held    bool      // nothing is received before the server serves
+	paused  bool      // nor is anything from backends
 }
 
 // udpListener is one configured udp listener in service.
@@ -90,6 +94,7 @@ func (d *datagrams) prepare(c *config.Config) (*udpSeating, error) {
 			seats.free = append(seats.free, udpSeat{k, name, d.listeners[name].config.Addresses[i]})
 		}
 	}
+	seats.free = append(seats.free, d.resting...)
 	var list []*config.Listener
 	for _, name := range slices.Sorted(maps.Keys(c.Listeners)) {
 		if l := c.Listeners[name]; ofDatagrams(l.Protocol) {
@@ -209,8 +214,9 @@ func (d *datagrams) commit(c *config.Config, before *config.Config, seats *udpSe
 			k.Give(d.listeners[name].clients)
 		}
 	}
-	for _, k := range seats.opened {
-		k.Serve()
+	d.resting = slices.DeleteFunc(slices.Clone(seats.free), func(u udpSeat) bool { return !u.socket.Activated() })
+	if !d.held {
+		d.serve()
 	}
 	for name, l := range former {
 		if d.listeners[name] == nil && !seats.inherited(name) {
@@ -220,7 +226,14 @@ func (d *datagrams) commit(c *config.Config, before *config.Config, seats *udpSe
 	}
 	return func() {
 		for _, k := range seats.free {
-			k.socket.Stop(seats.opened...)
+			switch {
+			case k.socket.Activated():
+				k.socket.Rest()
+			case k.socket.Serving():
+				k.socket.Stop(seats.opened...)
+			default:
+				d.stop(k.socket)
+			}
 		}
 	}
 }
@@ -293,10 +306,11 @@ func (s *Server) udpListeners() []*udpListener {
 
 // stopDatagrams closes the sockets of udp listeners and ends the sessions that are left.
 func (s *Server) stopDatagrams() {
+	d := s.datagrams
 	for _, l := range s.udpListeners() {
 		l.clients.Stop()
 		for _, k := range l.sockets {
-			k.Stop()
+			d.stop(k)
 		}
 		l.clients.Stop()
 		l.clients.Wait()

@@ -6,7 +6,10 @@ import (
 	"slices"
 	"time"
 
+	"go.uber.org/zap"
+
 	"weir/balancer"
+	persistence "weir/proxy/session"
 	"weir/proxy/wire"
 )
 
@@ -60,14 +63,40 @@ func (e *Engine) Resume() {
 	}
 }
 
-// Adopt makes a Socket of one that another process has bound. fd is its own from then on, also after an
-// error.
-func (e *Engine) Adopt(fd int) (*Socket, error) {
+// Adopt makes a Socket of one that another process has bound, and that has a number in the hand-over.
+// activated says that the service manager has made it, and keeps it open. fd is its own from then on, also
+// after an error.
+func (e *Engine) Adopt(fd, number int, activated bool) (*Socket, error) {
 	l, err := wire.AdoptUDPListener(fd)
 	if err != nil {
 		return nil, err
 	}
-	return e.newSocket(l), nil
+	k := e.newSocket(l)
+	k.number, k.activated, k.adopted = number, activated, true
+	return k, nil
+}
+
+// Number is that of an adopted socket in the hand-over; ok: it is one.
+func (k *Socket) Number() (number int, ok bool) { return k.number, k.adopted }
+
+// Activated reports whether the service manager keeps the socket open.
+func (k *Socket) Activated() bool { return k.activated }
+
+// Serving reports whether somebody receives.
+func (k *Socket) Serving() bool { return k.serving }
+
+// Rest stops receiving until Serve, and ends the sessions that came in by the socket.
+func (k *Socket) Rest() {
+	if !k.serving {
+		return
+	}
+	if err := k.Pause(); err != nil {
+		k.engine.Log.Error("a socket does not stop receiving datagrams", zap.String("address", k.Addr()), zap.Error(err))
+		return
+	}
+	former := k.clients.Swap(nil)
+	k.mu.Unlock()
+	former.Leave(k)
 }
 
 // Duplicate returns another descriptor of the socket that is the caller's to close.
@@ -80,17 +109,15 @@ func (k *Socket) Pause() error {
 		return err
 	}
 	<-k.done
+	k.serving = false
 	k.mu.Lock() // what is held stays where it is
 	return nil
 }
 
 // Resume undoes Pause.
-func (k *Socket) Resume() error {
+func (k *Socket) Resume() {
 	k.mu.Unlock()
-	k.done = make(chan struct{})
-	err := k.listener.Resume()
-	go k.receive() // ends at once if it was closed
-	return err
+	k.Serve()
 }
 
 // Held lists what a paused socket holds, which is number in the hand-over.
@@ -163,6 +190,14 @@ func (c *Clients) HandedOver() {
 		s.release()
 	}
 	c.handed = nil
+}
+
+// Discard ends all sessions, here alone: the process that they were taken from goes on with them.
+func (c *Clients) Discard() {
+	for _, s := range c.table.all() {
+		s.end(endHandedOver)
+		s.release()
+	}
 }
 
 // TakenBack is for a hand-over that did not come to its end.
@@ -331,4 +366,12 @@ func (p *ports) keep(port uint16) {
 		*entry = inUse
 		p.busy++
 	}
+}
+
+// Table is where clients are remembered whose pool is persistent; nil: it is not.
+func (p *Pool) Table() *persistence.Table {
+	if a := p.settings.Load().sticky; a != nil {
+		return a.Table()
+	}
+	return nil
 }

@@ -105,6 +105,10 @@ func (k *Socket) revisit() (changed <-chan struct{}, wait time.Duration) {
 	defer k.recovered()
 	w := &k.waiting
 	c := k.clients.Load()
+	if c == nil { // the socket rests
+		w.list, w.bytes, w.watched = nil, 0, false
+		return nil, 0
+	}
 	site := c.site.Load()
 	if p := site.target.pool; p != nil {
 		changed = p.Balancer.Snapshot().Replaced() // before the tries, so that none is missed

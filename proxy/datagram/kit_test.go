@@ -127,7 +127,7 @@ func newRig(t testing.TB, o rigOptions, backends ...netip.AddrPort) *rig {
 	}
 	r.clients = r.engine.NewClients(r.site(nil))
 	if o.adopt != 0 {
-		r.socket, err = r.engine.Adopt(o.adopt)
+		r.socket, err = r.engine.Adopt(o.adopt, 0, false)
 	} else {
 		r.socket, err = r.engine.Open(o.address, nil)
 	}

@@ -23,7 +23,13 @@ type Socket struct {
 	clients  atomic.Pointer[Clients]
 	closed   atomic.Bool
 	stopping chan struct{}
-	done     chan struct{}
+	done     chan struct{} // closed when nobody receives
+	serving  bool          // somebody receives; the owner's changes alone look at it
+
+	// Of a socket that was inherited; see handover.go.
+	adopted   bool
+	number    int
+	activated bool
 
 	mu sync.Mutex // held while a batch is served, so that a former owner gets no session any more
 
@@ -66,9 +72,18 @@ func (e *Engine) newSocket(l *wire.UDPListener) *Socket {
 // Addr is the bound address.
 func (k *Socket) Addr() string { return k.listener.Addr().String() }
 
-// Serve starts to receive for the owner.
+// Serve starts to receive for the owner, unless it does.
 func (k *Socket) Serve() {
-	k.batch, k.out = wire.NewUDPBatch(socketSlots, true), wire.NewUDPOut(socketSlots)
+	if k.serving {
+		return
+	}
+	if err := k.listener.Resume(); err != nil {
+		k.engine.Log.Error("a socket does not receive datagrams", zap.String("address", k.Addr()), zap.Error(err))
+	}
+	k.serving, k.done = true, make(chan struct{})
+	if k.batch == nil {
+		k.batch, k.out = wire.NewUDPBatch(socketSlots, true), wire.NewUDPOut(socketSlots)
+	}
 	if len(k.waiting.list) > 0 { // from the process before
 		k.waiting.watched = true
 		k.waiting.watchers.Go(k.watch)

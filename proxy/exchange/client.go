@@ -435,6 +435,9 @@ func (c *client) worthParsing() bool {
 // draining reports whether the connection is to come to its end.
 func (c *client) draining() bool { return c.set.draining.Load() || c.entrance.closed.Load() }
 
+// leaving reports whether the next response is the last.
+func (c *client) leaving() bool { return c.set.leaving.Load() || c.draining() }
+
 // leave is called when the client is gone: what the exchange waits for is over.
 func (c *client) leave() {
 	c.gone.Store(true)

@@ -20,6 +20,7 @@ type Clients struct {
 	wg     sync.WaitGroup
 
 	draining atomic.Bool
+	leaving  atomic.Bool  // connections end with their next response, and none is closed while it is idle
 	stopped  atomic.Bool  // what is left is being cut
 	rejected atomic.Int64 // when the log last told of connections turned away
 

@@ -71,7 +71,7 @@ func (c *client) begin(site *Site, size int) {
 	}
 	c.served++
 	x.close = req.Close || (req.Minor == 0 && !req.KeepAlive) ||
-		(site.requests > 0 && c.served >= site.requests) || c.draining()
+		(site.requests > 0 && c.served >= site.requests) || c.leaving()
 	if site.tls != c.secured {
 		x.close = true // it was made under other rules than those that hold now
 	}

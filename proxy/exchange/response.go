@@ -61,7 +61,7 @@ func (c *client) respond(n int) (again bool) {
 	if x.upload != nil {
 		x.upload.settle()
 	}
-	if content || f == framedClose || x.uploading() || c.draining() {
+	if content || f == framedClose || x.uploading() || c.leaving() {
 		x.close = true
 	}
 	c.buildResponse(f == framedChunks && !content, old)
