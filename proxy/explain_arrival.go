@@ -32,8 +32,8 @@ func (f *flow) find(all []ListenerState) error {
 		found = slices.DeleteFunc(slices.Clone(all), func(l ListenerState) bool { return l.Config.Name != q.Listener })
 	case q.Destination.IsValid():
 		found, why = serving(all, q)
-	case len(all) == 1:
-		found, why = all, "the only one"
+	default:
+		found, why = usual(all, q.Protocol)
 	}
 	if len(found) != 1 {
 		return f.ambiguous(all, found)
@@ -50,6 +50,22 @@ func (f *flow) find(all []ListenerState) error {
 		f.Destination = a
 	}
 	return nil
+}
+
+// usual lists the listeners of a protocol, or, if there are several, those that have its usual port.
+func usual(all []ListenerState, p config.Protocol) (found []ListenerState, why string) {
+	of := slices.DeleteFunc(slices.Clone(all), func(l ListenerState) bool { return p != "" && l.Config.Protocol != p })
+	if len(of) == 1 {
+		return of, strings.TrimSpace("the only " + string(p) + " one")
+	}
+	port, known := map[config.Protocol]string{config.HTTP: ":80", config.HTTPS: ":443", config.TLS: ":443"}[p]
+	if !known {
+		return nil, ""
+	}
+	of = slices.DeleteFunc(of, func(l ListenerState) bool {
+		return !slices.ContainsFunc(l.Addresses, func(a string) bool { return strings.HasSuffix(a, port) })
+	})
+	return of, "it has the usual port"
 }
 
 // serving lists the listeners that have the destination, those first that name its address.
@@ -97,7 +113,7 @@ func (f *flow) ambiguous(all, found []ListenerState) error {
 	case q.Listener != "":
 		return &UnknownError{Kind: "listener", Name: q.Listener, Known: names}
 	case !q.Destination.IsValid():
-		return fmt.Errorf("%w: name the listener (%s)", ErrQuery, list)
+		return fmt.Errorf("%w: name one listener (%s)", ErrQuery, list)
 	case len(found) > 1:
 		return fmt.Errorf("%w: more than one listener is on port %d: name it (%s)", ErrQuery, q.Destination.Port(), list)
 	}

@@ -179,7 +179,7 @@ func waitWords(err error) string {
 
 // named is a backend with its pool and address.
 func (f *flow) named(b *balancer.Backend) string {
-	if a := b.Address(); a.IsValid() {
+	if a := b.Address(); a.IsValid() && a.String() != b.Name() {
 		return fmt.Sprintf("%s/%s at %s", f.Pool.Name, b.Name(), a)
 	}
 	return fmt.Sprintf("%s/%s", f.Pool.Name, b.Name())

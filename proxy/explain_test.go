@@ -180,6 +180,7 @@ func TestExplainConfig(t *testing.T) {
 	}{
 		{"pick", Query{Listener: "web"}, ToBackend, "app/b1 at 10.0.0.1:80: its turn is next"},
 		{"by port", Query{Destination: at("0.0.0.0:8080")}, ToBackend, "app/b1"},
+		{"by protocol", Query{Protocol: "udp"}, ToBackend, "names/"},
 		{"by port and protocol", Query{Destination: at("0.0.0.0:8081"), Protocol: "udp"}, ToBackend, "names/"},
 		{"by address", Query{Destination: at("127.0.0.1:8081"), Host: "a.example"}, ToBackend, "owns the key"},
 		{"not allowed", Query{Listener: "web", Client: at("192.0.2.1:1")}, Refused, "192.0.2.1 is in no network of allow"},
@@ -203,7 +204,7 @@ func TestExplainConfig(t *testing.T) {
 		q    Query
 		want string
 	}{
-		{"which listener", Query{}, "name the listener (listeners: any, api, dns, web)"},
+		{"which listener", Query{}, "name one listener (listeners: any, api, dns, web)"},
 		{"no such listener", Query{Listener: "wbe"}, `there is no listener "wbe" (listeners: any, api, dns, web)`},
 		{"nobody there", Query{Destination: at("0.0.0.0:9")}, "no listener is on port 9"},
 		{"no such protocol there", Query{Destination: at("10.0.0.1:8080"), Protocol: "tcp"}, "no tcp listener is on 10.0.0.1:8080"},

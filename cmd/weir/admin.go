@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -83,24 +84,32 @@ func newAdmin(socket string, timeout time.Duration) *admin {
 // do asks and returns the status and the document. A problem of the daemon's is a failure of code 4,
 // except for statuses in expected.
 func (a *admin) do(ctx context.Context, method, path string, expected ...int) (int, []byte, error) {
-	request, err := http.NewRequestWithContext(ctx, method, "http://localhost"+path, nil)
+	return a.exchange(ctx, method, path, nil, expected...)
+}
+
+// exchange is do with a body, a JSON document; nil: none.
+func (a *admin) exchange(ctx context.Context, method, path string, body []byte, expected ...int) (int, []byte, error) {
+	request, err := http.NewRequestWithContext(ctx, method, "http://localhost"+path, bytes.NewReader(body))
 	if err != nil {
 		return 0, nil, err
+	}
+	if body != nil {
+		request.Header.Set("Content-Type", "application/json")
 	}
 	response, err := a.client.Do(request)
 	if err != nil {
 		return 0, nil, a.unreachable(err)
 	}
-	body, err := io.ReadAll(io.LimitReader(response.Body, maxDocument))
+	answer, err := io.ReadAll(io.LimitReader(response.Body, maxDocument))
 	if err = errors.Join(err, response.Body.Close()); err != nil {
 		return 0, nil, a.unreachable(err)
 	}
 	for _, status := range append(expected, http.StatusOK) {
 		if response.StatusCode == status {
-			return status, body, nil
+			return status, answer, nil
 		}
 	}
-	return 0, nil, refused(response, body)
+	return 0, nil, refused(response, answer)
 }
 
 // get asks for a document and decodes it as well.
@@ -113,6 +122,23 @@ func (a *admin) get(ctx context.Context, path string, into any, expected ...int)
 		return nil, fmt.Errorf("answer of %s to %s: %w — is it a weir of this version?", a.socket, path, err)
 	}
 	return body, nil
+}
+
+// change sends a change and decodes what it made different. Without a body, wish is nil.
+func (a *admin) change(ctx context.Context, method, path string, wish any) (done api.Changed, document []byte, err error) {
+	var body []byte
+	if wish != nil {
+		if body, err = json.Marshal(wish); err != nil {
+			return done, nil, err
+		}
+	}
+	if _, document, err = a.exchange(ctx, method, path, body, http.StatusCreated); err != nil {
+		return done, nil, err
+	}
+	if err := json.Unmarshal(document, &done); err != nil {
+		return done, nil, fmt.Errorf("answer of %s to %s: %w — is it a weir of this version?", a.socket, path, err)
+	}
+	return done, document, nil
 }
 
 // unreachable says why nobody answered and what to do about it.

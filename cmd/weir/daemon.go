@@ -101,6 +101,7 @@ func (d *daemon) newAdmin(c *config.Config) *api.Server {
 		Socket: c.Admin.Socket, Listen: c.Admin.Listen,
 		Running: d, Checks: d.plane.Checks(), Metrics: d.registry.Handler(), Log: d.log,
 		Control: control{d.options.store, d}, Journal: d.journal, Access: d.accessRules, Refused: d.registry.AdminRefused,
+		Explain: d.plane.Explain,
 	})
 }
 

@@ -97,6 +97,8 @@ func (f *fakePlane) Connections() int { return 4 } // one of a listener that was
 
 func (f *fakePlane) Checks() checks { return fakeChecks{} }
 
+func (f *fakePlane) Explain(api.ExplainQuery) (api.Explanation, error) { return api.Explanation{}, nil }
+
 type fakeChecks struct{}
 
 func (fakeChecks) Settled() bool   { return true }

@@ -28,6 +28,8 @@ type plane interface {
 	// Connections counts the clients that are connected, those of removed listeners included.
 	Connections() int
 	Checks() checks
+	// Explain says where a flow would go.
+	Explain(api.ExplainQuery) (api.Explanation, error)
 }
 
 // preparedPlane is a configuration that only has to be put in force.

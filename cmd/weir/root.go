@@ -31,7 +31,7 @@ Exit codes: 0 fine, 1 invalid or not ready, 2 usage, 3 daemon unreachable, 4 ref
 	root.SetHelpCommand(help)
 	root.AddCommand(
 		newRun(), newCheck(), newSchema(), newReload(),
-		newStatus(), newHealth(),
+		newStatus(), newExplain(), newHealth(),
 		newSimulate(), newDemo(),
 		newVersion(), help, newCompletion(),
 	)
