@@ -22,6 +22,7 @@ type keeper struct {
 	image  image  // what is kept
 	log    file   // nil: not open yet
 	size   int64  // of the log, all of it whole; 0: there is none
+	most   int64  // size of the log above which it is to be compacted
 	stale  bool   // the log may have what was never answered: it must be made anew before it is used
 	remark string // about what was found; empty: nothing to say
 }
@@ -29,7 +30,7 @@ type keeper struct {
 // newKeeper reads what a directory has. Nothing is written yet, so one that cannot be written to is no
 // error.
 func newKeeper(f files) (*keeper, error) {
-	k := &keeper{files: f, image: image{Format: stateFormat}}
+	k := &keeper{files: f, image: image{Format: stateFormat}, most: compactAt}
 	data, err := readIfThere(f, stateName)
 	if err == nil && data != nil {
 		k.image, err = parseImage(data)
@@ -144,7 +145,7 @@ func (k *keeper) append(frame []byte) error {
 }
 
 // wantsCompact reports whether the log is so long that compact should be called.
-func (k *keeper) wantsCompact() bool { return k.size > compactAt }
+func (k *keeper) wantsCompact() bool { return k.size > k.most }
 
 // compact writes everything into state.json and begins another log. On an error what was there holds.
 func (k *keeper) compact() error {

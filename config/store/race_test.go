@@ -1,0 +1,6 @@
+//go:build race
+
+package store
+
+// slower divides the work of long tests under the race detector.
+const slower = 5
