@@ -19,14 +19,12 @@ var ErrPeekFull = errors.New("the beginning of the stream is too long")
 // ErrPeekFull if limit bytes are not enough. f must not keep the bytes.
 func (c *Conn) Peek(limit int, due int64, f func(b []byte) bool) error {
 	var (
-		buffer *Buffer
 		seen   int
 		result error
 	)
 	err := c.await(func(fd uintptr) bool {
-		if buffer == nil {
-			buffer = GetBuffer(limit)
-		}
+		buffer := GetBuffer(limit) // held while f looks and not while more is waited for
+		defer buffer.Put()
 		n, e := peek(fd, buffer.B[:limit])
 		switch {
 		case e == syscall.EAGAIN:
@@ -55,9 +53,6 @@ func (c *Conn) Peek(limit int, due int64, f func(b []byte) bool) error {
 		}
 		return result != nil
 	}, due)
-	if buffer != nil {
-		buffer.Put()
-	}
 	if err != nil {
 		return err
 	}

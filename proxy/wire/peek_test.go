@@ -3,7 +3,9 @@ package wire
 import (
 	"bytes"
 	"io"
+	"runtime"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -99,4 +101,38 @@ func TestPeekFails(t *testing.T) {
 			t.Error(err, longest)
 		}
 	})
+}
+
+// TestPeekWaitsWithoutABuffer: clients that send a part and then nothing cost no memory but their own.
+func TestPeekWaitsWithoutABuffer(t *testing.T) {
+	const n = 200
+	var looked, done sync.WaitGroup
+	var conns []*Conn
+	heap := func() uint64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.GC() // what a sync.Pool has survives the first
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	before := heap()
+	for range n {
+		c, peer := dialed(t)
+		conns = append(conns, c)
+		send(t, peer, "part")
+		looked.Add(1)
+		done.Go(func() {
+			once := sync.OnceFunc(looked.Done)
+			err := c.Peek(SmallSize, 0, func([]byte) bool { once(); return false })
+			if err == nil {
+				t.Error("a part is enough")
+			}
+		})
+	}
+	looked.Wait()
+	lbtest.Eventually(t, patience, func() bool { return int64(heap()-before)/n < SmallSize/2 })
+	for _, c := range conns {
+		c.Shutdown()
+	}
+	done.Wait()
 }
