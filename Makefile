@@ -88,12 +88,12 @@ tidy-check: ## fail if go.mod or go.sum are not tidy
 	$(GO) mod tidy -diff
 
 .PHONY: docs
-docs: ## regenerate docs/cli.md and docs/config.md
-	$(GO) test -count=1 -run '^Test(Reference|CLIReference)' ./config ./cmd/weir -update
+docs: ## regenerate docs/cli.md, docs/config.md, docs/api.md and the description of the API
+	$(GO) test -count=1 -run '^Test(Reference|CLIReference|OpenAPIIsMade)' ./api ./config ./cmd/weir -update
 
 .PHONY: docs-check
 docs-check: ## fail if the generated pages are out of date
-	$(GO) test -count=1 -run '^Test(Reference|CLIReference)' ./config ./cmd/weir
+	$(GO) test -count=1 -run '^Test(Reference|CLIReference|OpenAPIIsMade)' ./api ./config ./cmd/weir
 
 .PHONY: check
 check: fmt-check vet lint arch tidy-check docs-check race ## all that a change must pass

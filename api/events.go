@@ -15,8 +15,8 @@ const (
 	maxStreams = 32
 	// heartbeat is how often a stream without events says that it lives.
 	heartbeat = 15 * time.Second
-	// stalled is how long a client may take nothing of what it is sent before its stream is cut.
-	stalled = 10 * time.Second
+	// stallTimeout is how long a client may take nothing of what it is sent before its stream is cut.
+	stallTimeout = 10 * time.Second
 	// reconnect is how long a client is asked to wait before it comes again.
 	reconnect = 2 * time.Second
 )
@@ -68,7 +68,7 @@ func (s *Server) serveEvents(w http.ResponseWriter, r *http.Request) error {
 		w.Header().Set("Retry-After", "5")
 		return problem(http.StatusServiceUnavailable, fmt.Sprintf("%d streams of events are open", maxStreams), "close one, or ask with follow=false")
 	}
-	(&stream{w: w, control: http.NewResponseController(w), journal: s.options.Journal, after: after}).run(r.Context().Done(), s.closing)
+	(&stream{w: w, control: http.NewResponseController(w), journal: s.options.Journal, after: after, stalled: s.options.stalled}).run(r.Context().Done(), s.closing)
 	return nil
 }
 
@@ -103,7 +103,8 @@ type stream struct {
 	control *http.ResponseController
 	journal *telemetry.Journal
 	after   uint64 // id of the last event that was sent
-	begun   bool   // an event or gap was sent
+	begun   bool   // the client has been told of what was before
+	stalled time.Duration
 }
 
 // run sends events until the client is gone or stalls, misses some, or the server closes.
@@ -170,7 +171,7 @@ func (t *stream) catchUp() (<-chan struct{}, error) {
 
 // send writes and flushes. A client that takes nothing for long is an error.
 func (t *stream) send(out []byte) error {
-	if err := t.control.SetWriteDeadline(time.Now().Add(stalled)); err != nil {
+	if err := t.control.SetWriteDeadline(time.Now().Add(t.stalled)); err != nil {
 		return err
 	}
 	if _, err := t.w.Write(out); err != nil {

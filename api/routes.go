@@ -105,6 +105,8 @@ func (s *Server) plainRoutes() []route {
 		return route{method: http.MethodGet, path: "/debug/pprof/" + name, title: title, plain: true, socketOnly: true, handle: plainly(h)}
 	}
 	return []route{
+		{method: http.MethodGet, path: "/openapi.json", id: "openapi", title: "This API, for programs", plain: true,
+			doc: "OpenAPI 3.1, with the vocabulary of the configuration.", handle: s.serveOpenAPI},
 		{method: http.MethodGet, path: "/{$}", title: "List of what there is", plain: true, handle: s.serveIndex},
 		profile("", "Profiles", pprof.Index),
 		profile("cmdline", "Command line", pprof.Cmdline),

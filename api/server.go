@@ -48,6 +48,8 @@ type Options struct {
 	Access func() Access
 	// Refused counts requests over TCP that were refused; nil: nobody does.
 	Refused func(telemetry.AdminRefusal)
+
+	stalled time.Duration // instead of stallTimeout, for tests
 }
 
 // Server is the admin server.
@@ -74,6 +76,9 @@ type door struct {
 func New(o Options) *Server {
 	if o.Access == nil {
 		o.Access = func() Access { return Access{} }
+	}
+	if o.stalled == 0 {
+		o.stalled = stallTimeout
 	}
 	return &Server{
 		options: o,
