@@ -21,6 +21,7 @@ func resolve(root *value) *Config {
 	c.Process = Process{
 		Grace:   get[time.Duration](timeouts, "grace"),
 		PreStop: get[time.Duration](timeouts, "pre_stop"),
+		Memory:  get[int64](root.child("limits"), "memory"),
 	}
 	for _, v := range root.child("listeners").items {
 		c.Listeners[v.name] = resolveListener(v, defaults)

@@ -42,10 +42,11 @@ func (o Origin) String() string {
 	return fmt.Sprintf("%s:%d:%d", o.File, o.Line, o.Column)
 }
 
-// Process holds the settings of the whole process, taken from defaults.timeouts.
+// Process holds the settings of the whole process, taken from defaults.timeouts and limits.
 type Process struct {
 	Grace   time.Duration // how long in-flight work may take after TERM
 	PreStop time.Duration // between "not ready" and the end of accepting
+	Memory  int64         // bytes to live within; 0: what the environment says
 }
 
 // Admin says where the daemon is controlled and observed.

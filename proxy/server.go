@@ -105,7 +105,7 @@ func New(o Options) (*Server, error) {
 	}
 	s.engine = &exchange.Engine{
 		Log: o.Log, Telemetry: o.Telemetry, Watcher: watcher, Arrivals: arrivals, Descriptors: admit.NewDescriptors(limit),
-		ConnectFailed: s.connectFailed, Ejected: s.ejected,
+		ConnectFailed: s.connectFailed, Ejected: s.ejected, Memory: &admit.Memory{},
 	}
 	s.engine.SetTime(time.Now()) // from now on it is the steward's
 	if o.AccessLog != nil {
@@ -113,10 +113,10 @@ func New(o Options) (*Server, error) {
 	}
 	s.streams = newStreams(o, limit, s.engine.Descriptors)
 	s.streams.engine.ConnectFailed, s.streams.engine.Watcher, s.streams.engine.Relays = s.connectFailed, watcher, relays
-	s.streams.engine.Ejected = s.ejected
+	s.streams.engine.Ejected, s.streams.engine.Memory = s.ejected, s.engine.Memory
 	s.engine.Pipes = s.streams.engine.Pipes // one stock for all
 	s.datagrams = newDatagrams(o, limit, s.engine.Descriptors, s.connectFailed)
-	s.datagrams.engine.Ejected = s.ejected
+	s.datagrams.engine.Ejected, s.datagrams.engine.Memory = s.ejected, s.engine.Memory
 	s.pools.Store(&map[string]*exchange.Pool{})
 	s.monitor = healthcheck.New(healthcheck.Options{Observe: s.observe})
 	s.steward = newSteward(s)

@@ -83,6 +83,7 @@ func (w *steward) run() {
 			w.server.refreshCertificates()
 		}
 		outlook.look(w.server, now)
+		w.server.observeMemory()
 		w.drain(now)
 		wait := min(w.ramp(now), stewardRound)
 		if next := w.server.moveStreams(now); next > 0 {
@@ -90,6 +91,9 @@ func (w *steward) run() {
 		}
 		w.rounds.Add(1)
 		w.work.Unlock()
+		if w.server.engine.Memory.Limited() {
+			wait = min(wait, memoryRound)
+		}
 		timer.Reset(wait)
 	}
 }

@@ -130,6 +130,12 @@ func (s *sink) process(r *Registry) {
 	if o.Overdue != nil {
 		s.sendCount(healthOverdue, o.Overdue())
 	}
+	if o.Memory != nil {
+		if used, budget := o.Memory(); budget != 0 {
+			s.sendCount(memory, used, "used")
+			s.sendCount(memory, budget, "budget")
+		}
+	}
 	if s.wants(descriptors, "") {
 		if open, limit, ok := readDescriptors(); ok {
 			s.sendCount(descriptors, open, "open")

@@ -32,6 +32,7 @@ func populated(t *testing.T) *Registry {
 		Commit:  "abcdef",
 		Pools:   func() []*balancer.Pool { return []*balancer.Pool{pool} },
 		Overdue: func() uint64 { return 4 },
+		Memory:  func() (used, budget uint64) { return 700, 1000 },
 		Now:     func() time.Time { return testStart },
 	})
 	r.Reload(true, testStart, 7, "c0ffee")
@@ -174,6 +175,8 @@ func TestScrapeValues(t *testing.T) {
 		`weir_sessions_total{pool="app",result="lost"} 0`,
 		`weir_health_check_duration_seconds_count{pool="app"} 10`,
 		`weir_health_check_duration_seconds_bucket{pool="app",le="0.001"} 6`,
+		`weir_memory_bytes{kind="used"} 700`,
+		`weir_memory_bytes{kind="budget"} 1000`,
 		`weir_backend_requests_total{backend="b1",code="2xx",pool="app"} 11`,
 		`weir_backend_requests_total{backend="b1",code="5xx",pool="app"} 5`,
 		`weir_backend_requests_total{backend="b1",code="none",pool="app"} 3`,

@@ -17,10 +17,11 @@ import (
 // possibly concurrently; they must not block. A nil function leaves its series out.
 type Options struct {
 	Version, Commit string
-	Pools           func() []*balancer.Pool // those in use: gauges of backends are read from them
-	Overdue         func() uint64           // health checks that started late, since the start
-	Log             *zap.Logger             // where a failed scrape is reported; nil: nowhere
-	Now             func() time.Time        // for created timestamps; nil: time.Now
+	Pools           func() []*balancer.Pool      // those in use: gauges of backends are read from them
+	Overdue         func() uint64                // health checks that started late, since the start
+	Memory          func() (used, budget uint64) // bytes; without a budget (0) they are left out
+	Log             *zap.Logger                  // where a failed scrape is reported; nil: nowhere
+	Now             func() time.Time             // for created timestamps; nil: time.Now
 }
 
 // Idler is implemented by a balancer.Peer that keeps idle connections to its backend; Idle is how

@@ -62,6 +62,7 @@ const (
 	adminRefused
 	healthOverdue
 	descriptors
+	memory
 	listenerConnections
 	listenerActive
 	listenerRejected
@@ -142,6 +143,8 @@ var series = [seriesCount]Series{
 		"Health checks that started late because too many others were running."},
 	descriptors: {"weir_descriptors", Gauge, ProcessLevel, []string{"kind"},
 		"File descriptors of the process by kind: open, or the limit of them."},
+	memory: {"weir_memory_bytes", Gauge, ProcessLevel, []string{"kind"},
+		"Memory of the process by kind: used, or the budget that new work is accepted within, absent without one."},
 
 	listenerConnections: {"weir_listener_connections_total", Counter, ListenerLevel, onListener,
 		"Client connections that were accepted and served; of udp listeners, sessions."},

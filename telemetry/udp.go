@@ -39,6 +39,7 @@ const (
 	DropRate                          // more new sessions per second than the listener takes
 	DropPerClient                     // as many sessions of this client address as one may have
 	DropDescriptors                   // too close to the limit of open descriptors
+	DropMemory                        // too close to the memory budget
 	DropPorts                         // every port towards the backend is in use, or was until recently
 	DropDraining                      // the listener or the process is stopping
 	DropNoRoute                       // there is no pool
@@ -56,6 +57,7 @@ var dropNames = [dropCount]string{
 	DropRate:        "rate",
 	DropPerClient:   "per_client",
 	DropDescriptors: "descriptors",
+	DropMemory:      "memory",
 	DropPorts:       "ports",
 	DropDraining:    "draining",
 	DropNoRoute:     "no_route",

@@ -62,7 +62,7 @@ func startDaemon(ctx context.Context, o daemonOptions) (*daemon, error) {
 	d := &daemon{options: o, started: time.Now(), fixed: fixedBy(c)}
 	d.log, d.level = telemetry.NewLogger(c.Log, o.stderr)
 	d.registry = telemetry.New(telemetry.Options{
-		Version: version, Commit: commit, Pools: d.pools, Overdue: d.overdue, Log: d.log,
+		Version: version, Commit: commit, Pools: d.pools, Overdue: d.overdue, Memory: d.memory, Log: d.log,
 	})
 	access, err := telemetry.OpenAccessLog(c.Log.Access, d.registry.AccessLogLost)
 	if err != nil {
@@ -185,4 +185,11 @@ func (d *daemon) overdue() uint64 {
 		return 0
 	}
 	return d.plane.Checks().Overdue()
+}
+
+func (d *daemon) memory() (used, budget uint64) {
+	if d.plane == nil {
+		return 0, 0
+	}
+	return d.plane.MemoryUsage()
 }

@@ -95,6 +95,8 @@ func (f *fakePlane) Listeners() []api.Listener {
 
 func (f *fakePlane) Connections() int { return 4 } // one of a listener that was removed
 
+func (f *fakePlane) MemoryUsage() (used, budget uint64) { return 0, 0 }
+
 func (f *fakePlane) Checks() checks { return fakeChecks{} }
 
 func (f *fakePlane) Explain(api.ExplainQuery) (api.Explanation, error) { return api.Explanation{}, nil }

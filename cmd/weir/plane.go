@@ -30,6 +30,8 @@ type plane interface {
 	Checks() checks
 	// Explain says where a flow would go.
 	Explain(api.ExplainQuery) (api.Explanation, error)
+	// MemoryUsage is the memory in use and the budget, 0 for none; in bytes.
+	MemoryUsage() (used, budget uint64)
 }
 
 // preparedPlane is a configuration that only has to be put in force.

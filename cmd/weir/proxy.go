@@ -22,6 +22,7 @@ func newPlane(o planeOptions) (plane, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.SetMemoryBudget(limitMemory(o.config))
 	return &serverPlane{s, o}, nil
 }
 
@@ -32,13 +33,20 @@ func (p *serverPlane) Prepare(c *config.Config, reread bool) (preparedPlane, err
 	if err != nil {
 		return nil, err
 	}
-	return preparedServer{prepared}, nil
+	return preparedServer{prepared, p.server, c}, nil
 }
 
 // preparedServer is a configuration that package proxy has prepared.
-type preparedServer struct{ *proxy.Prepared }
+type preparedServer struct {
+	*proxy.Prepared
+	server *proxy.Server
+	config *config.Config
+}
 
-func (p preparedServer) Commit() int { return p.Prepared.Commit().ConnectionsClosed }
+func (p preparedServer) Commit() int {
+	p.server.SetMemoryBudget(limitMemory(p.config))
+	return p.Prepared.Commit().ConnectionsClosed
+}
 
 func (p *serverPlane) Shutdown(ctx context.Context) error { return p.server.Shutdown(ctx) }
 
@@ -65,5 +73,7 @@ func (p *serverPlane) listeners(states []proxy.ListenerState) (list []api.Listen
 }
 
 func (p *serverPlane) Connections() int { return p.server.Connections() }
+
+func (p *serverPlane) MemoryUsage() (used, budget uint64) { return p.server.MemoryUsage() }
 
 func (p *serverPlane) Checks() checks { return p.server.Monitor() }

@@ -69,6 +69,9 @@ func (k *Socket) admit(a *arrival) (*session, telemetry.DropReason) {
 	if a.site.target.pool == nil {
 		return nil, telemetry.DropNoRoute
 	}
+	if k.engine.Memory.Refusing() {
+		return nil, telemetry.DropMemory
+	}
 	client := a.from.Client().Addr()
 	counted, refused := a.site.gate.Enter(client, k.now)
 	if refused != 0 {

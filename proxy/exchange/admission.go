@@ -106,6 +106,11 @@ func (c *client) admitRequest() bool {
 		c.fail(errDenied)
 		return false
 	}
+	if c.set.engine.Memory.Refusing() {
+		x.close = true
+		c.fail(errMemory)
+		return false
+	}
 	if a.rate == nil {
 		return true
 	}

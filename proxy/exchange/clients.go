@@ -61,6 +61,11 @@ func (s *Clients) serve(conn *wire.Conn, e *Entrance) {
 			return
 		}
 	}
+	if s.engine.Memory.Refusing() {
+		counted.Leave(conn.Remote().Addr())
+		s.turnAway(conn, site, telemetry.RejectMemory)
+		return
+	}
 	if !s.engine.Descriptors.Enter(1) {
 		counted.Leave(conn.Remote().Addr())
 		s.turnAway(conn, site, telemetry.RejectDescriptors)

@@ -30,6 +30,9 @@ type Engine struct {
 	// ConnectFailed is told of every backend that could not be connected to. It must not block.
 	ConnectFailed func(pool string, b *balancer.Backend, err error)
 
+	// Memory is the budget that new work is accepted within; nil: no limit.
+	Memory *admit.Memory
+
 	// Ejected is told of every backend that live traffic has put out of service. It must not block; nil:
 	// nobody is.
 	Ejected func(pool string, b *balancer.Backend, e balancer.Ejection)

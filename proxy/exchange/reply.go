@@ -37,6 +37,7 @@ var (
 	errRateLimited    = &failure{429, telemetry.OutcomeRateLimited, "too many requests from this client", false, true}
 	errBodySlow       = &failure{408, telemetry.OutcomeClientTimeout, "the request body came too slowly", true, false}
 	errSessionLost    = &failure{503, telemetry.OutcomeNoBackendUp, "the backend of this session cannot be used", false, true}
+	errMemory         = &failure{503, telemetry.OutcomeOverload, "memory is short", false, true}
 	errOverload       = &failure{503, telemetry.OutcomeOverload, "too many connections are open", false, true}
 	errHandshake      = &failure{502, telemetry.OutcomeBackendTLS, "the TLS handshake with the backend failed", false, false}
 	errHandshakeSlow  = &failure{504, telemetry.OutcomeBackendTLS, "the TLS handshake with the backend took too long", false, true}

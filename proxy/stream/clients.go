@@ -62,6 +62,11 @@ func (c *Clients) Serve(conn *wire.Conn) {
 		c.turnAway(conn, site, refusals[refused])
 		return
 	}
+	if c.engine.Memory.Refusing() {
+		counted.Leave(conn.Remote().Addr())
+		c.turnAway(conn, site, telemetry.RejectMemory)
+		return
+	}
 	if !c.engine.Descriptors.Enter(1) {
 		counted.Leave(conn.Remote().Addr())
 		c.turnAway(conn, site, telemetry.RejectDescriptors)

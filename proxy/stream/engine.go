@@ -33,6 +33,9 @@ type Engine struct {
 	// nobody is.
 	ConnectFailed func(pool string, b *balancer.Backend, err error)
 
+	// Memory is the budget that new work is accepted within; nil: no limit.
+	Memory *admit.Memory
+
 	// Ejected is told of every backend that live traffic has put out of service. It must not block; nil:
 	// nobody is.
 	Ejected func(pool string, b *balancer.Backend, e balancer.Ejection)
