@@ -78,7 +78,7 @@ var dependencies = map[string][]string{
 	"github.com/spf13/cobra":                  {"cmd/weir"},
 	"github.com/spf13/pflag":                  {"cmd/weir"},
 	"github.com/valyala/fasthttp":             {"healthcheck", "bench", "bench/..."},
-	"go.uber.org/goleak":                      {},
+	"go.uber.org/goleak":                      {"internal/lbtest"},
 	"go.uber.org/zap":                         {"telemetry", "proxy", "proxy/...", "api", "cmd/weir", "healthcheck"},
 	"golang.org/x/sys":                        {"proxy", "proxy/...", "bench", "bench/...", "telemetry", "cmd/weir"},
 	"pgregory.net/rapid":                      {},

@@ -7,7 +7,7 @@
 // it. Refusing is an address where connections are refused, and stay so. Eventually waits for a
 // condition with a deadline, so that no test sleeps.
 //
-// Certificate makes what TLS needs.
+// Certificate makes what TLS needs. Main looks for what the tests of a package have left behind.
 //
 // Every backend ends with its test, and its goroutines have ended by then: tests that look for
 // leaks need not wait. All methods may be called concurrently. The package is for tests only and

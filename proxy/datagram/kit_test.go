@@ -15,13 +15,13 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 	"golang.org/x/sys/unix"
 
 	"weir/balancer"
 	"weir/config"
+	"weir/internal/lbtest"
 	"weir/proxy/admit"
 	"weir/proxy/wire"
 	"weir/telemetry"
@@ -30,28 +30,7 @@ import (
 // patience bounds every wait of a test that should be over at once.
 const patience = 10 * time.Second
 
-// TestMain looks for goroutines and descriptors that are left.
-func TestMain(m *testing.M) {
-	if l, err := net.Listen("tcp", "127.0.0.1:0"); err == nil {
-		l.Close() // the runtime's poller has descriptors of its own
-	}
-	before := descriptors()
-	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
-		if after := descriptors(); code == 0 && after > before {
-			fmt.Fprintf(os.Stderr, "%d descriptors are open after the tests, want %d\n", after, before)
-			code = 1
-		}
-		os.Exit(code)
-	}))
-}
-
-func descriptors() int {
-	entries, err := os.ReadDir("/proc/self/fd")
-	if err != nil {
-		panic(err)
-	}
-	return len(entries)
-}
+func TestMain(m *testing.M) { lbtest.Main(m) }
 
 // rig is a udp listener with a pool.
 type rig struct {

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"weir/internal/lbtest"
 )
 
 func listening(t testing.TB, address string) *Listener {
@@ -25,7 +27,7 @@ func listening(t testing.TB, address string) *Listener {
 
 func TestDial(t *testing.T) {
 	l := listening(t, "127.0.0.1:0")
-	before := descriptors()
+	before := lbtest.Descriptors()
 	c, err := Dial(l.Addr(), patience)
 	must(t, err)
 	peer, err := l.Accept()
@@ -40,7 +42,7 @@ func TestDial(t *testing.T) {
 	}
 	must(t, c.Close())
 	must(t, peer.Close())
-	if after := descriptors(); after != before {
+	if after := lbtest.Descriptors(); after != before {
 		t.Errorf("%d descriptors, then %d", before, after)
 	}
 }
@@ -57,19 +59,19 @@ func TestDialRefused(t *testing.T) {
 	l, err := Listen("127.0.0.1:0")
 	must(t, err)
 	must(t, l.Close())
-	before := descriptors()
+	before := lbtest.Descriptors()
 	for range 20 {
 		if _, err := Dial(l.Addr(), patience); !isErrno(err, syscall.ECONNREFUSED) {
 			t.Fatalf("got %v, want ECONNREFUSED", err)
 		}
 	}
-	if after := descriptors(); after != before {
+	if after := lbtest.Descriptors(); after != before {
 		t.Errorf("%d descriptors, then %d", before, after)
 	}
 }
 
 func TestDialUnreachable(t *testing.T) {
-	before := descriptors()
+	before := lbtest.Descriptors()
 	for _, s := range []string{"255.255.255.255:80", "[2001:db8::1%9999]:80"} {
 		if _, err := Dial(netip.MustParseAddrPort(s), 50*time.Millisecond); err == nil {
 			t.Errorf("dialed %s", s)
@@ -78,7 +80,7 @@ func TestDialUnreachable(t *testing.T) {
 	if _, err := Dial(netip.AddrPort{}, 50*time.Millisecond); err == nil {
 		t.Error("dialed no address")
 	}
-	if after := descriptors(); after != before {
+	if after := lbtest.Descriptors(); after != before {
 		t.Errorf("%d descriptors, then %d", before, after)
 	}
 }
@@ -198,25 +200,25 @@ func TestAcceptedOptions(t *testing.T) {
 
 func TestListenBusy(t *testing.T) {
 	l := listening(t, "127.0.0.1:0")
-	before := descriptors()
+	before := lbtest.Descriptors()
 	_, err := Listen(l.Addr().String())
 	if !isErrno(err, syscall.EADDRINUSE) {
 		t.Errorf("got %v, want EADDRINUSE", err)
 	}
-	if after := descriptors(); after != before {
+	if after := lbtest.Descriptors(); after != before {
 		t.Errorf("%d descriptors, then %d", before, after)
 	}
 }
 
 func TestListenErrors(t *testing.T) {
-	before := descriptors()
+	before := lbtest.Descriptors()
 	for _, address := range []string{"", "127.0.0.1", "127.0.0.1:x", "127.0.0.1:65536", "[::1:80", "192.0.2.1:0", "[2001:db8::1]:0"} {
 		if l, err := Listen(address); err == nil {
 			t.Errorf("Listen(%q) listens on %v", address, l.Addr())
 			_ = l.Close()
 		}
 	}
-	if after := descriptors(); after != before {
+	if after := lbtest.Descriptors(); after != before {
 		t.Errorf("%d descriptors, then %d", before, after)
 	}
 }

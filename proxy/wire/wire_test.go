@@ -10,40 +10,15 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
 	"golang.org/x/sys/unix"
+
+	"weir/internal/lbtest"
 )
 
 // patience is how long a test waits for what must come.
 const patience = 10 * time.Second
 
-// TestMain looks for goroutines and descriptors that are left.
-func TestMain(m *testing.M) {
-	warm, err := net.Listen("tcp", "127.0.0.1:0") // the runtime's poller has descriptors of its own
-	if err == nil {
-		err = warm.Close()
-	}
-	if err != nil {
-		panic(err)
-	}
-	before := descriptors()
-	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
-		if after := descriptors(); code == 0 && after > before {
-			println("descriptors before and after:", before, after)
-			code = 1
-		}
-		os.Exit(code)
-	}))
-}
-
-// descriptors counts the open ones of this process.
-func descriptors() int {
-	entries, err := os.ReadDir("/proc/self/fd")
-	if err != nil {
-		panic(err)
-	}
-	return len(entries)
-}
+func TestMain(m *testing.M) { lbtest.Main(m) }
 
 // soon is a deadline that passes only in a test that hangs.
 func soon() int64 { return After(Now(), patience) }
@@ -283,11 +258,11 @@ func TestAdoptRefusesWhatCannotBePolled(t *testing.T) {
 	defer f.Close()
 	fd, err := unix.Dup(int(f.Fd()))
 	must(t, err)
-	before := descriptors()
+	before := lbtest.Descriptors()
 	if _, _, err := adopt(fd, "file"); !errors.Is(err, os.ErrNoDeadline) {
 		t.Errorf("adopt of a regular file: %v", err)
 	}
-	if after := descriptors(); after != before-1 {
+	if after := lbtest.Descriptors(); after != before-1 {
 		t.Errorf("%d descriptors, then %d: it was not closed", before, after)
 	}
 }
