@@ -3,6 +3,8 @@ package admit
 import (
 	"fmt"
 	"net/netip"
+
+	"weir/config"
 )
 
 // Refusal says why a gate keeps a connection out.
@@ -54,6 +56,21 @@ func NewGate(o GateOptions, previous *Gate) (*Gate, error) {
 	}
 	if g.perClient, err = NewConnections(o.PerClient, o.IPv6Bits); err != nil {
 		return nil, fmt.Errorf("per_client_connections: %w", err)
+	}
+	return g, nil
+}
+
+// clientBits is how much of an IPv6 address is one client of a listener: a subscriber has a whole /64.
+const clientBits = 64
+
+// GateOf is NewGate for what the configuration of a listener without HTTP says.
+func GateOf(c *config.Listener, previous *Gate) (*Gate, error) {
+	g, err := NewGate(GateOptions{
+		Allow: c.Access.Allow, Deny: c.Access.Deny,
+		PerSecond: c.Limits.NewConnections, PerClient: c.Limits.PerClient, IPv6Bits: clientBits,
+	}, previous)
+	if err != nil {
+		return nil, fmt.Errorf("listeners.%s: %w", c.Name, err)
 	}
 	return g, nil
 }

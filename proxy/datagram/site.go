@@ -9,9 +9,6 @@ import (
 	"weir/telemetry"
 )
 
-// clientBits is how much of an IPv6 address is one client: a subscriber has a whole /64.
-const clientBits = 64
-
 // Site is everything that a listener's configuration says about its sessions. It is immutable and
 // replaced as a whole.
 type Site struct {
@@ -40,7 +37,11 @@ type SiteOptions struct {
 // NewSite builds the site of a listener. It is in force when Clients have it.
 func (e *Engine) NewSite(o SiteOptions) *Site {
 	c := o.Config
-	gate, err := newGate(c, o.Previous)
+	var before *admit.Gate
+	if o.Previous != nil {
+		before = o.Previous.gate
+	}
+	gate, err := admit.GateOf(c, before)
 	if err != nil {
 		panic(fmt.Sprintf("datagram: a site that was not checked: %v", err))
 	}
@@ -57,23 +58,8 @@ func (e *Engine) NewSite(o SiteOptions) *Site {
 
 // CheckSite reports what NewSite could not use of c.
 func CheckSite(c *config.Listener) error {
-	_, err := newGate(c, nil)
+	_, err := admit.GateOf(c, nil)
 	return err
-}
-
-func newGate(c *config.Listener, previous *Site) (*admit.Gate, error) {
-	var old *admit.Gate
-	if previous != nil {
-		old = previous.gate
-	}
-	g, err := admit.NewGate(admit.GateOptions{
-		Allow: c.Access.Allow, Deny: c.Access.Deny,
-		PerSecond: c.Limits.NewConnections, PerClient: c.Limits.PerClient, IPv6Bits: clientBits,
-	}, old)
-	if err != nil {
-		return nil, fmt.Errorf("listeners.%s: %w", c.Name, err)
-	}
-	return g, nil
 }
 
 // quarantine is how long a port is left alone after its last use.
