@@ -10,7 +10,7 @@ import (
 
 // pool checks one pool.
 func (c *checker) pool(p *value) {
-	if !c.used[p.name] && !c.incomplete && !c.dangling && c.root.has("listeners") {
+	if !p.head.api() && !c.used[p.name] && !c.incomplete && !c.dangling && c.root.has("listeners") {
 		c.warnHead(p, fmt.Sprintf("%s is not used by any listener", p.path), "name it in a listener or a route, or remove it")
 	}
 	if p.fields == nil {
