@@ -9,6 +9,9 @@ import (
 // causeCancelled is the cause of a probe that ended because nobody waits for it any more.
 const causeCancelled = "cancelled"
 
+// causePanic is that of a probe that met a defect of ours.
+const causePanic = "a defect in the probe (panic)"
+
 // localErrors are what the kernel says when this machine has no descriptor, memory, buffer or local
 // port left. No peer can bring them about.
 var localErrors = [...]syscall.Errno{

@@ -24,16 +24,19 @@ type Options struct {
 	// Rand spreads first probes and jitters intervals; the Monitor owns it from then on. nil: one
 	// with a random seed.
 	Rand *rand.Rand
+	// Panicked is told of a panic in a probe, which is caught, with the stack of its goroutine. nil: nobody is.
+	Panicked func(value any, stack []byte)
 	// Dial opens the connection of a probe and must give up when ctx ends. nil: a plain TCP dialer.
 	Dial func(ctx context.Context, addr netip.AddrPort) (net.Conn, error)
 }
 
 // Monitor probes targets, each on a schedule of its own.
 type Monitor struct {
-	observe func(Result)
-	opener  opener
-	slots   *slots
-	overdue atomic.Uint64
+	observe  func(Result)
+	panicked func(value any, stack []byte)
+	opener   opener
+	slots    *slots
+	overdue  atomic.Uint64
 
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
@@ -51,6 +54,9 @@ func New(o Options) *Monitor {
 	if o.Observe == nil {
 		o.Observe = func(Result) {}
 	}
+	if o.Panicked == nil {
+		o.Panicked = func(any, []byte) {}
+	}
 	if o.Concurrency <= 0 {
 		o.Concurrency = defaultConcurrency
 	}
@@ -62,6 +68,7 @@ func New(o Options) *Monitor {
 	}
 	m := &Monitor{
 		observe:   o.Observe,
+		panicked:  o.Panicked,
 		opener:    opener{dial: o.Dial, dialUDP: dialUDP},
 		slots:     newSlots(o.Concurrency),
 		rand:      o.Rand,

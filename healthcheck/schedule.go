@@ -3,6 +3,7 @@ package healthcheck
 import (
 	"context"
 	"math/rand/v2"
+	"runtime/debug"
 	"sync/atomic"
 	"time"
 )
@@ -130,15 +131,21 @@ func (s *schedule) countLate() {
 	}
 }
 
-// attempt runs one probe within the time-out of the check.
-func (s *schedule) attempt() Probe {
+// attempt runs one probe within the time-out of the check. A panic, which is a defect of ours, is told of and
+// says nothing about the backend.
+func (s *schedule) attempt() (p Probe) {
 	ctx, cancel := context.WithTimeout(s.ctx, s.target.Check.Timeout)
 	defer cancel()
 	at := time.Now()
-	p := (*s.prober.Load()).probe(ctx, s.m.opener)
-	p.At, p.Duration = at, time.Since(at)
-	s.timedOut = ctx.Err() != nil
-	return p
+	defer func() {
+		if v := recover(); v != nil {
+			s.m.panicked(v, debug.Stack())
+			p = Probe{Local: causePanic}
+		}
+		p.At, p.Duration = at, time.Since(at)
+		s.timedOut = ctx.Err() != nil
+	}()
+	return (*s.prober.Load()).probe(ctx, s.m.opener)
 }
 
 // file records an outcome and tells of it.

@@ -106,6 +106,12 @@ func find(pool *balancer.Pool, r healthcheck.Result) *balancer.Backend {
 	return nil
 }
 
+// probePanicked logs and counts a defect of ours.
+func (s *Server) probePanicked(v any, stack []byte) {
+	s.stats.Panic()
+	s.log.Error("panic in a health check", zap.Any("panic", v), zap.ByteString("stack", stack))
+}
+
 // logProbe writes what an operator needs at night: that a backend changed, and why.
 func (s *Server) logProbe(r healthcheck.Result) {
 	fields := []zap.Field{zap.String("pool", r.Key.Pool), zap.String("backend", r.Key.Backend)}

@@ -118,7 +118,7 @@ func New(o Options) (*Server, error) {
 	s.datagrams = newDatagrams(o, limit, s.engine.Descriptors, s.connectFailed)
 	s.datagrams.engine.Ejected, s.datagrams.engine.Memory = s.ejected, s.engine.Memory
 	s.pools.Store(&map[string]*exchange.Pool{})
-	s.monitor = healthcheck.New(healthcheck.Options{Observe: s.observe})
+	s.monitor = healthcheck.New(healthcheck.Options{Observe: s.observe, Panicked: s.probePanicked})
 	s.steward = newSteward(s)
 	s.held, s.datagrams.held = o.Held, o.Held
 	if err := s.inherit(o.Inherited); err != nil {
