@@ -2,7 +2,6 @@ package config
 
 import (
 	"fmt"
-	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -115,10 +114,10 @@ func (c *checker) backends(p *value) {
 		return
 	}
 	c.ids(v)
-	addresses := make(map[netip.AddrPort]*value, len(v.items))
+	addresses := make(map[address]*value, len(v.items))
 	for _, b := range v.items {
-		addr := get[netip.AddrPort](b, "address")
-		if b.fields == nil || b.child("address").broken || !addr.IsValid() {
+		addr := get[address](b, "address")
+		if b.fields == nil || b.child("address").broken || addr.port == 0 {
 			continue
 		}
 		if first := addresses[addr]; first != nil {
@@ -133,12 +132,18 @@ func (c *checker) backends(p *value) {
 	}
 	if !v.broken && !slices.ContainsFunc(v.items, func(b *value) bool { return b.broken }) {
 		c.weights(p, v)
+		if names := p.child("resolve"); names.given && !slices.ContainsFunc(v.items, isName) {
+			c.warnHead(names, fmt.Sprintf("%s has no effect: no backend of the pool is a name", names.path), "remove it")
+		}
 	}
 }
 
+// isName reports whether the address of a backend is a name, which may be any number of machines.
+func isName(b *value) bool { return get[address](b, "address").host != "" }
+
 // weights looks for numbers that do not do what they seem to. No backend is broken.
 func (c *checker) weights(p, v *value) {
-	if least := p.child("min_healthy"); !least.broken && p.integer("min_healthy") > len(v.items) {
+	if least := p.child("min_healthy"); !least.broken && p.integer("min_healthy") > len(v.items) && !slices.ContainsFunc(v.items, isName) {
 		c.warn(least, fmt.Sprintf("%s %d is more than the pool has backends", least.path, p.integer("min_healthy")), fmt.Sprintf("it always fails open: write at most %d", len(v.items)))
 	}
 	takes := func(b *value) bool { return b.integer("weight") > 0 && get[string](b, "state") == string(Ready) }

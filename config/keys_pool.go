@@ -40,13 +40,15 @@ func poolRows(f features) []key {
 		{path: "pools.*.tls", kind: kindObject, doc: "TLS towards backends, for `protocol: https` and `tls`, and for health checks that speak it."},
 		{path: "pools.*.tls.verify", kind: kindBool, def: "true", doc: "Verify the certificate."},
 		{path: "pools.*.tls.ca", kind: kindFile, doc: "PEM file of the authorities that are trusted. Empty: those of the system."},
-		{path: "pools.*.tls.server_name", kind: kindHost, doc: "Name that is asked for and verified. Empty: the backend's address."},
+		{path: "pools.*.tls.server_name", kind: kindHost, doc: "Name that is asked for and verified. Empty: the backend's, by name or by IP address, as its `address` says."},
 		{path: "pools.*.tls.client_cert", kind: kindFile, doc: "PEM file of the certificate shown to backends. Needs `client_key`."},
 		{path: "pools.*.tls.client_key", kind: kindFile, doc: "PEM file of its key. Needs `client_cert`."},
 
 		{path: "pools.*.http2", kind: kindBool, planned: true, doc: "HTTP/2 towards backends."},
 		{path: "pools.*.any_port", kind: kindBool, planned: true, doc: "Backends take the port that the client connected to."},
-		{path: "pools.*.resolve", kind: kindObject, planned: true, doc: "Resolution of backend addresses that are names."},
+		{path: "pools.*.resolve", kind: kindObject, doc: "Look-ups of backend addresses that are names."},
+		{path: "pools.*.resolve.interval", kind: kindDuration, def: "30s", min: "1s", max: "24h",
+			doc: "From one look-up of a name to the next, ± 10 %; the time to live of its records is not looked at. One that has failed is repeated after 1s, 2s, 4s and so on."},
 	}
 	rows = append(rows, identityRows("pools.*", "pools")...)
 	rows = append(rows, persistenceRows(f)...)
@@ -105,7 +107,7 @@ func healthRows(f features) []key {
 		{path: p + ".plaintext", kind: kindBool, def: "false", doc: "Probe without TLS although the pool uses it."},
 		{path: p + ".path", kind: kindTarget, def: "/", doc: "http, https: request target; begins with `/`."},
 		{path: p + ".method", kind: kindMethod, def: "GET", doc: "http, https: method."},
-		{path: p + ".host", kind: kindHostPort, doc: "http, https: Host field. Empty: the address that is probed."},
+		{path: p + ".host", kind: kindHostPort, doc: "http, https: Host field. Empty: the name of a backend that is one, with the port that is probed; else the address that is probed."},
 		{path: p + ".headers", kind: kindMap, naming: namesFields, doc: "http, https: further fields, by name."},
 		{path: p + ".headers.*", kind: kindFieldValue, doc: "Value of the field."},
 		{path: p + ".status", kind: kindList, single: true, def: `["200"]`,
@@ -127,7 +129,8 @@ func backendRows(f features) []key {
 		{path: p, kind: kindMap, required: true, listed: true,
 			doc: "Backends by name, or a list of addresses, which are then their own names."},
 		{path: p + ".*", kind: kindObject, short: "address", doc: "One backend, or its address alone."},
-		{path: p + ".*.address", kind: kindAddress, required: true, doc: "IP:port."},
+		{path: p + ".*.address", kind: kindAddress, required: true,
+			doc: "IP:port, or name:port. A name is looked up in the background, by /etc/hosts and the servers of /etc/resolv.conf: each address that it has is a backend NAME/IP with the whole of what is said here, so with the whole weight; they come and go with the answers. Without a new answer the last good one stays in use. `check` looks nothing up."},
 		{path: p + ".*.weight", kind: kindInt, def: "1", min: "0", max: "256", doc: "Share of the traffic. 0: no new flows."},
 		{path: p + ".*.backup", kind: kindBool, def: "false", doc: "Used only while no primary is usable."},
 		{path: p + ".*.state", kind: kindEnum, def: "ready", enum: []string{"ready", "drain", "maintenance"},

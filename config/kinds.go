@@ -82,7 +82,7 @@ var kinds = [...]kindInfo{
 	kindFile:        {name: "a path", example: "/etc/weir/x", zero: ""},
 	kindOutput:      {name: "an output", example: "stdout", zero: ""},
 	kindListen:      {name: "an IP:port", example: "10.0.0.1:8080 or :8080", zero: ""},
-	kindAddress:     {name: "an IP:port", example: "10.0.0.11:8080"},
+	kindAddress:     {name: "an IP:port or name:port", example: "10.0.0.11:8080 or app.example:8080"},
 	kindIP:          {name: "an IP address", example: "10.0.0.11"},
 	kindPrefix:      {name: "a network", example: "10.0.0.0/8"},
 	kindHost:        {name: "a host name", example: "app.example", zero: ""},

@@ -47,6 +47,7 @@ func resolvePool(v, defaults *value) *Pool {
 			MaxEjected:        get[float64](outlier, "max_ejected"),
 		},
 	}
+	p.ResolveInterval = get[time.Duration](v.child("resolve"), "interval")
 	p.Persistence = resolvePersistence(v.child("session_persistence"), p.Protocol)
 	if own := v.child("drain_timeout"); own.given {
 		p.DrainTimeout = get[time.Duration](v, "drain_timeout")
@@ -183,18 +184,23 @@ func statusSet(items []statusItem) StatusSet {
 
 // resolveBackend returns a backend of p; most bounds its connections if it has no bound of its own.
 func resolveBackend(v *value, p *Pool, most int) *Backend {
+	at := get[address](v, "address")
 	b := &Backend{
 		Name:           v.name,
 		Origin:         v.head.origin(),
 		Identity:       resolveIdentity(v),
-		Address:        get[netip.AddrPort](v, "address"),
+		Address:        at.literal,
+		Host:           at.host,
 		Weight:         v.integer("weight"),
 		Backup:         get[bool](v, "backup"),
 		State:          State(get[string](v, "state")),
 		MaxConnections: v.integer("max_connections"),
 	}
 	probe := v.child("health_check")
-	addr, port := b.Address.Addr(), b.Address.Port()
+	addr, port := b.Address.Addr(), at.port
+	if b.Host != "" {
+		b.Port = at.port
+	}
 	if own := get[netip.Addr](probe, "address"); own.IsValid() {
 		addr = own
 	}

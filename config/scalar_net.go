@@ -31,35 +31,6 @@ func parseListen(text string, _ *key) (any, *problem) {
 	return text, nil
 }
 
-// parseAddress reads the address of a backend.
-func parseAddress(text string, _ *key) (any, *problem) {
-	host, port, p := splitHostPort(text)
-	if p != nil {
-		return nil, p
-	}
-	if p := checkPort(port, 1); p != nil {
-		return nil, p
-	}
-	addr, err := netip.ParseAddr(host)
-	if err != nil {
-		if host == "" || strings.Trim(host, "0123456789.:") == "" {
-			return nil, &problem{text: fmt.Sprintf("%s does not begin with an IP address", quote(text)), hint: "write it like 10.0.0.11:8080 or [2001:db8::1]:8080"}
-		}
-		return nil, &problem{
-			text: fmt.Sprintf("%s is a name, which is not supported by this version", quote(text)),
-			hint: "write the IP address instead of the name",
-		}
-	}
-	if addr.IsUnspecified() || addr.IsMulticast() {
-		return nil, &problem{text: fmt.Sprintf("%s is not an address of one machine", quote(text)), hint: "write the address on which the backend listens"}
-	}
-	n, err := strconv.ParseUint(port, 10, 16)
-	if err != nil {
-		return nil, mismatch(text, kindAddress)
-	}
-	return netip.AddrPortFrom(addr.Unmap(), uint16(n)), nil
-}
-
 // splitHostPort is net.SplitHostPort with remedies.
 func splitHostPort(text string) (host, port string, p *problem) {
 	if addr, err := netip.ParseAddr(text); err == nil && addr.Is6() {

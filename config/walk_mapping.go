@@ -239,7 +239,9 @@ func (w *walker) named(n ast.Node, v *value) {
 			w.value(item, v.key.item, c)
 		}
 		if addr := c.fields[v.key.item.short]; addr != nil && !addr.broken {
-			c.name = fmt.Sprint(addr.raw)
+			if c.name = fmt.Sprint(addr.raw); !validName(c.name, v.key) {
+				w.fail(c, at, c.path+" is too long to be the name of the backend as well", "write a mapping with a name before each backend; "+nameRule(v.key))
+			}
 		}
 		v.items = append(v.items, c)
 	}
