@@ -52,4 +52,6 @@ type Pool struct {
 	*balancer.Pool
 	Protocol string
 	Required bool // counts for readiness
+	// Names are the backends whose addresses are those of a name, in order of name.
+	Names []Name
 }

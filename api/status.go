@@ -66,6 +66,7 @@ func (s *Server) poolStatus(p Pool) PoolStatus {
 		}
 		status.Backends = append(status.Backends, s.backendStatus(p.Name(), m))
 	}
+	status.Names = nameStatuses(p.Names)
 	return status
 }
 

@@ -45,6 +45,7 @@ type PoolStatus struct {
 	Up        int             `json:"up"`     // backends that are up, whatever their weight and state
 	Queued    int64           `json:"queued"` // who waits because every backend has its maximum
 	Backends  []BackendStatus `json:"backends"`
+	Names     []NameStatus    `json:"names,omitempty"` // backends that are names; Backends has their addresses
 }
 
 // BackendStatus is one backend and why it is as it is.

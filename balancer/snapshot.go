@@ -49,6 +49,9 @@ func (s *Snapshot) Generation() uint64 { return s.generation }
 // Tier says which backends are eligible.
 func (s *Snapshot) Tier() Tier { return s.tier }
 
+// Undecided reports whether flows wait here: for first verdicts on backends, or first answers about names.
+func (s *Snapshot) Undecided() bool { return s.picker == nil && s.refusal == ErrChecking }
+
 // Algorithm is the pool's algorithm.
 func (s *Snapshot) Algorithm() config.Algorithm { return s.algorithm }
 

@@ -91,6 +91,9 @@ func TestResolvingIsChecking(t *testing.T) {
 	if _, err := p.Acquire(Flow{}, nil); !errors.Is(err, ErrChecking) {
 		t.Errorf("resolving: got %v, want ErrChecking", err)
 	}
+	if !p.Snapshot().Undecided() {
+		t.Error("resolving: the snapshot counts as decided")
+	}
 	got := make(chan error, 1)
 	go func() {
 		lease, err := p.Await(&Wait{})
@@ -111,6 +114,9 @@ func TestResolvingIsChecking(t *testing.T) {
 	p.Apply(named(0), epoch)
 	if _, err := p.Acquire(Flow{}, nil); !errors.Is(err, ErrNoBackendUp) {
 		t.Errorf("no address: got %v, want ErrNoBackendUp", err)
+	}
+	if p.Snapshot().Undecided() {
+		t.Error("no address: the snapshot counts as undecided")
 	}
 	down := checked(named(1, "10.0.0.1"), config.InitialDown)
 	p.Apply(down, epoch)

@@ -40,7 +40,7 @@ func (o *outlook) look(s *Server, now time.Time) {
 			})
 		}
 		snapshot := p.Snapshot()
-		if snapshot.Tier() == balancer.TierNone && checking(snapshot) {
+		if snapshot.Tier() == balancer.TierNone && (snapshot.Undecided() || checking(snapshot)) {
 			continue // too early to say
 		}
 		before, known := o.tiers[p]

@@ -6,6 +6,7 @@ import (
 	"weir/api"
 	"weir/config"
 	"weir/proxy"
+	"weir/resolve"
 )
 
 // serverPlane is the data plane of package proxy.
@@ -14,10 +15,19 @@ type serverPlane struct {
 	options planeOptions
 }
 
-var _ plane = (*serverPlane)(nil)
+var _ addressable = (*serverPlane)(nil)
 
 // newPlane builds the data plane.
 func newPlane(o planeOptions) (plane, error) {
+	p, err := withNames(o, resolve.System(), newServerPlane)
+	if err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// newServerPlane builds it for a configuration without names.
+func newServerPlane(o planeOptions) (addressable, error) {
 	s, err := proxy.New(proxy.Options{Config: o.config, Log: o.log, Telemetry: o.telemetry, AccessLog: o.access, Events: o.events})
 	if err != nil {
 		return nil, err
@@ -35,6 +45,8 @@ func (p *serverPlane) Prepare(c *config.Config, reread bool) (preparedPlane, err
 	}
 	return preparedServer{prepared, p.server, c}, nil
 }
+
+func (p *serverPlane) Repopulate(c *config.Config) { p.server.Repopulate(c) }
 
 // preparedServer is a configuration that package proxy has prepared.
 type preparedServer struct {

@@ -99,6 +99,7 @@ func backendRows(status api.Status, now time.Time) (rows [][]string) {
 			rows = append(rows, []string{p.Name + "/" + b.Name, b.Address, b.Health, age(now.Sub(b.Since)), stateCell(b),
 				weightCell(b), activeCell(b), strconv.FormatUint(b.Picks, 10), b.Reason})
 		}
+		rows = append(rows, nameRows(p, now)...)
 	}
 	return rows
 }
