@@ -19,8 +19,8 @@ import (
 	"weir/internal/lbtest"
 )
 
-// stormEnv asks for the storm of reloads at its full length.
-const stormEnv = "WEIR_LONG_TESTS"
+// longEnv asks for the full length of tests that are shortened otherwise.
+const longEnv = "WEIR_LONG_TESTS"
 
 // storm is the parts of the configurations of TestReloadStorm that do not change.
 type storm struct {
@@ -67,7 +67,7 @@ func (s storm) config(i int) string {
 // connection ends.
 func TestReloadStorm(t *testing.T) {
 	rounds, pace, talkers := 8, 250*time.Millisecond, 100
-	if os.Getenv(stormEnv) != "" {
+	if os.Getenv(longEnv) != "" {
 		rounds, pace = 30, time.Second
 	}
 	s := storm{web: fixedPort(t), more: fixedPort(t), db: fixedPort(t), pages: backends(t, 3), sockets: backends(t, 2), rows: echoes(t, 3)}

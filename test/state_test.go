@@ -71,13 +71,18 @@ func TestRestartKeepsSessions(t *testing.T) {
 		t.Errorf("weir check: %d %s%s", code, stdout, stderr)
 	}
 	d.stop()
-	for _, again := range []*daemon{launch(t, text), launch(t, text)} { // two processes with one directory
+	for range 2 {
+		again := launch(t, text)
 		eventually(t, "weir listens", func() bool { return len(again.listening()) == 1 })
 		for backend, cookie := range sessions {
 			if got, _ := visit(t, again.url("web"), cookie); got != backend {
 				t.Errorf("after a restart the session of %s goes to %s", backend, got)
 			}
 		}
+		if code, _, stderr := weir(t, "run", "-c", again.file); code != 1 || !strings.Contains(stderr, "another process of weir uses "+dir) {
+			t.Errorf("another process with the same directory: %d %s", code, stderr)
+		}
+		again.stop()
 	}
 }
 
