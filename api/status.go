@@ -92,8 +92,19 @@ func (s *Server) backendStatus(pool string, m balancer.Member) BackendStatus {
 	if checked {
 		status.Check = checkStatus(check)
 	}
+	if e := ejection(m); e != nil {
+		status.Ejection = &Ejection{Since: e.Since.UTC(), Until: e.Until.UTC(), Reason: e.Why.String(), Times: e.Times}
+	}
 	status.Reason = reason(m, check, checked)
 	return status
+}
+
+// ejection is that of a member that was ejected when the snapshot was made; nil: there is none.
+func ejection(m balancer.Member) *balancer.Ejection {
+	if !m.Ejected {
+		return nil
+	}
+	return m.Backend.Ejection() // or nil: it is over
 }
 
 func checkStatus(c healthcheck.Status) *CheckStatus {
@@ -120,6 +131,10 @@ func reason(m balancer.Member, check healthcheck.Status, checked bool) string {
 	}
 	if m.Weight == 0 {
 		parts = append(parts, "weight 0: no new flows")
+	}
+	if e := ejection(m); e != nil {
+		parts = append(parts, fmt.Sprintf("ejected for %v until %s: live traffic failed on it (%v)",
+			e.Until.Sub(e.Since), e.Until.UTC().Format("15:04:05Z"), e.Why))
 	}
 	if m.Ramp < 1 {
 		parts = append(parts, fmt.Sprintf("slow start at %.0f %%", 100*m.Ramp))

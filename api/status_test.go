@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"encoding/json"
 	"flag"
+	"net/netip"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -105,5 +107,26 @@ func TestProbeHistory(t *testing.T) {
 	got := decode[ProbeHistory](t, body)
 	if len(got.Probes) != 2 || !got.Probes[0].OK || got.Probes[1].Reason != "refused" || got.State != "up" || got.Backend != key.Backend {
 		t.Errorf("got %+v", got)
+	}
+}
+
+// TestStatusOfTheEjected says why a backend gets nothing although its health check passes.
+func TestStatusOfTheEjected(t *testing.T) {
+	c := &config.Pool{Name: "web", Algorithm: config.WeightedRoundRobin, Outlier: config.Outlier{ConsecutiveErrors: 1, Eject: 30 * time.Second}}
+	for i, name := range []string{"b1", "b2"} {
+		c.Backends = append(c.Backends, &config.Backend{Name: name, Weight: 1, State: config.Ready,
+			Address: netip.AddrPortFrom(netip.MustParseAddr("10.0.0.1"), uint16(80+i))})
+	}
+	p := balancer.NewPool(c, balancer.Options{}, born)
+	p.Failed(p.Snapshot().Members()[0].Backend, balancer.FaultTimeout, born)
+	running, checks := healthy()
+	running.pools = []Pool{{Pool: p}}
+	b := New(Options{Running: running, Checks: checks}).Status().Pools[0].Backends[0]
+	if want := (Ejection{born.UTC(), born.Add(30 * time.Second).UTC(), "timeout", 1}); b.Ejection == nil || *b.Ejection != want {
+		t.Errorf("got %+v, want %+v", b.Ejection, want)
+	}
+	want := "ejected for 30s until " + born.Add(30*time.Second).UTC().Format("15:04:05Z") + ": live traffic failed on it (timeout)"
+	if !strings.HasPrefix(b.Reason, want) || b.Health != "up" || b.Eligible {
+		t.Errorf("got %+v, want the reason %q", b, want)
 	}
 }

@@ -61,11 +61,20 @@ type BackendStatus struct {
 	Backup          bool         `json:"backup"`
 	Weight          int          `json:"weight"`
 	EffectiveWeight float64      `json:"effective_weight"`
-	SlowStartRatio  float64      `json:"slow_start_ratio"` // 1: not ramping
-	Active          int64        `json:"active"`           // flows at this moment
-	MaxConnections  int          `json:"max_connections"`  // the most of them; 0: no limit
-	Picks           uint64       `json:"picks"`            // flows since it joined
-	Check           *CheckStatus `json:"check,omitempty"`  // absent: no health check
+	SlowStartRatio  float64      `json:"slow_start_ratio"`   // 1: not ramping
+	Active          int64        `json:"active"`             // flows at this moment
+	MaxConnections  int          `json:"max_connections"`    // the most of them; 0: no limit
+	Picks           uint64       `json:"picks"`              // flows since it joined
+	Ejection        *Ejection    `json:"ejection,omitempty"` // absent: live traffic has not put it out of service
+	Check           *CheckStatus `json:"check,omitempty"`    // absent: no health check
+}
+
+// Ejection takes a backend out of service although its health check passes, because live traffic failed on it.
+type Ejection struct {
+	Since  time.Time `json:"since"`
+	Until  time.Time `json:"until"`
+	Reason string    `json:"reason"` // connect_failure reset timeout bad_response
+	Times  int       `json:"times"`  // that it was ejected lately, this one included
 }
 
 // CheckStatus is where a backend's health check stands.

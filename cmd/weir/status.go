@@ -118,6 +118,9 @@ func stateCell(b api.BackendStatus) string {
 	if b.Backup {
 		cell += ",backup"
 	}
+	if b.Ejection != nil {
+		cell += ",ejected"
+	}
 	if b.Overridden {
 		cell += "*"
 	}
