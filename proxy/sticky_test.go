@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"weir/balancer"
 	"weir/config"
@@ -445,5 +446,41 @@ func TestLostSessionsFail(t *testing.T) {
 				t.Error("a backend that is not there has answered")
 			}
 		})
+	}
+}
+
+// TestFirstRequestsAgree: two first requests of a client that look for a backend at the same time go to the
+// same, though another one is free.
+func TestFirstRequestsAgree(t *testing.T) {
+	origins := map[string]*gated{"b1": newGated(t, "b1"), "b2": newGated(t, "b2")}
+	r := start(t, site("forwarded: { trust: [127.0.0.1] }", "session_persistence: { type: source_ip }", origins["b1"].Addr(), origins["b2"].Addr()),
+		capacity(1, 10, time.Minute))
+	busy := func(client string) *client {
+		return r.begin("GET /busy HTTP/1.1\r\nHost: shop.example\r\nX-Forwarded-For: " + client + "\r\n\r\n")
+	}
+	busy("192.0.2.8")
+	busy("192.0.2.9")
+	for _, o := range origins {
+		<-o.arrived
+	}
+	waiting := []*client{busy("192.0.2.1"), busy("192.0.2.1")}
+	r.wantQueued(2)
+	for _, o := range origins {
+		o.let <- struct{}{}
+	}
+	var chosen *gated
+	select {
+	case <-origins["b1"].arrived:
+		chosen = origins["b1"]
+	case <-origins["b2"].arrived:
+		chosen = origins["b2"]
+	}
+	r.wantQueued(1) // while the other backend is free
+	chosen.let <- struct{}{}
+	<-chosen.arrived
+	chosen.let <- struct{}{}
+	first, second := waiting[0].want("GET", 200, "").body, waiting[1].want("GET", 200, "").body
+	if first != second {
+		t.Errorf("first requests of a client went to %s and %s", first, second)
 	}
 }

@@ -19,6 +19,9 @@ func (c *client) acquire() bool {
 			return false
 		}
 		err := c.connect()
+		if err != nil {
+			x.settings.sticky.failed(&x.member)
+		}
 		if c.gone.Load() {
 			c.lost(c.whoLeft())
 			return false
@@ -43,17 +46,22 @@ func (c *client) acquire() bool {
 // verdict, or all have their maximum of requests, it waits for one.
 func (c *client) pick() bool {
 	x := &c.work.x
-	lease, err := c.tryPick()
-	if err == balancer.ErrFull || err == balancer.ErrChecking {
-		lease, err = c.await()
+	for {
+		lease, err := c.tryPick()
+		if err == balancer.ErrFull || err == balancer.ErrChecking {
+			lease, err = c.await()
+		}
+		if err != nil {
+			c.fail(c.refusal(err))
+			return false
+		}
+		if x.settings.sticky.claims(&x.member, lease.Backend()) {
+			x.lease, x.leased = lease, true
+			x.attempts++
+			return true
+		}
+		lease.Release()
 	}
-	if err != nil {
-		c.fail(c.refusal(err))
-		return false
-	}
-	x.lease, x.leased = lease, true
-	x.attempts++
-	return true
 }
 
 // errBound is why there is no lease: the backend of the session cannot be used, and no other may be.

@@ -34,8 +34,9 @@ type sticky struct {
 	told   atomic.Bool // of a backend that uses the name of our cookie
 
 	// source_ip and app_cookie.
-	table   *session.Table
-	learner *session.Learner // of app_cookie
+	table     *session.Table
+	addresses *session.Addresses // of source_ip
+	learner   *session.Learner   // of app_cookie
 }
 
 // newSticky makes the persistence of a pool, or keeps the one that it has if nothing changed; nil for
@@ -56,13 +57,22 @@ func newSticky(p *config.Pool, key []byte, log *zap.Logger, old *sticky) (*stick
 	if c.Type == config.PersistHTTPCookie {
 		return s, s.initCookie()
 	}
+	if c.Type == config.PersistSourceIP {
+		var before *session.Addresses
+		if old != nil {
+			before = old.addresses
+		}
+		s.addresses = session.NewAddresses(c, before)
+		s.table = s.addresses.Table()
+		return s, nil
+	}
 	s.table = session.NewTable(maxSessions, c.Timeout)
 	if old != nil && old.config.Type == c.Type && old.config.Cookie.Name == c.Cookie.Name {
 		s.table, s.learner = old.table, old.learner
 		s.table.SetTimeout(c.Timeout)
 	}
 	s.table.SetKeep(c.Fallback == config.FallbackFail)
-	if c.Type == config.PersistAppCookie && s.learner == nil {
+	if s.learner == nil {
 		s.learner = session.NewLearner(c.Cookie.Name, s.table)
 	}
 	return s, nil
@@ -149,6 +159,7 @@ func (s *sticky) sweep(now int64) {
 
 // membership is what an exchange knows of the session of its client.
 type membership struct {
+	bond    session.Bond // of source_ip
 	key     session.Key
 	keyed   bool              // key names a session that the request belongs to
 	backend *balancer.Backend // of the session; nil: there is none
@@ -161,8 +172,8 @@ type membership struct {
 func (s *sticky) lookUp(req *message.Head, flow *balancer.Flow) (m membership) {
 	switch s.config.Type {
 	case config.PersistSourceIP:
-		m.key, m.keyed = session.AddressKey(flow.Src.Addr()), true
-		m.backend = s.table.Get(m.key, wire.Now())
+		m.bond = s.addresses.Find(flow.Src.Addr(), wire.Now())
+		m.backend = m.bond.Backend()
 	case config.PersistAppCookie:
 		var lines [8][]byte
 		m.key, m.backend = s.learner.Session(wire.Now(), cookies(req, lines[:0])...)
@@ -221,8 +232,37 @@ func (s *sticky) appendCookies(dst []byte, req *message.Head) []byte {
 	return dst
 }
 
+// claims reports whether a request that has a lease on b may go there: not if another one of its client has
+// chosen another backend meanwhile, which is then that of the session.
+func (s *sticky) claims(m *membership, b *balancer.Backend) bool {
+	if s == nil || s.addresses == nil || b == m.bond.Backend() || m.bond.Claim(b, wire.Now()) {
+		return true
+	}
+	m.backend = m.bond.Backend()
+	return false
+}
+
+// failed notes that the request could not go to the backend that it has claimed.
+func (s *sticky) failed(m *membership) {
+	if s != nil && s.addresses != nil {
+		m.bond.Failed()
+		m.backend = m.bond.Backend()
+	}
+}
+
+// addressResults are the words of the telemetry for what became of the session of a client address.
+var addressResults = [...]telemetry.SessionResult{
+	session.Hit: telemetry.SessionHit, session.New: telemetry.SessionNew, session.Lost: telemetry.SessionLost,
+}
+
 // joined notes that the request went to b, and says what became of its session.
 func (s *sticky) joined(m *membership, b *balancer.Backend) telemetry.SessionResult {
+	if s.addresses != nil {
+		if b != m.bond.Backend() { // a retry on a status, which is not picked anew
+			m.bond.Take(b, wire.Now())
+		}
+		return addressResults[m.bond.Result()]
+	}
 	result := telemetry.SessionHit
 	switch m.backend {
 	case b:
