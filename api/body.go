@@ -150,11 +150,12 @@ func (c *jsonCheck) inside(open json.Delim, path string, depth int) error {
 
 // syntax is the problem of a document that is not JSON.
 func (c *jsonCheck) syntax(err error) error {
-	at := int(c.decoder.InputOffset())
-	if e, ok := errors.AsType[*json.SyntaxError](err); ok {
-		at = int(e.Offset) - 1
+	at, text := int(c.decoder.InputOffset()), err.Error()
+	// The decoder does not always know where it is; whoever looks at the whole does.
+	var whole json.RawMessage
+	if e, ok := errors.AsType[*json.SyntaxError](json.Unmarshal(c.body, &whole)); ok {
+		at, text = int(e.Offset)-1, e.Error()
 	}
-	text := err.Error()
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		at, text = len(c.body), "it ends too early"
 	}

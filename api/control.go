@@ -99,7 +99,7 @@ func invalidProblem(r config.Report) *Problem {
 		}
 		p.Errors = append(p.Errors, diagnostic(d))
 		if len(lines) < maxSentences {
-			lines = append(lines, d.Sentence())
+			lines = append(lines, sentence(d))
 		}
 	}
 	if more := len(p.Errors) - len(lines); more > 0 {
@@ -113,10 +113,22 @@ func invalidProblem(r config.Report) *Problem {
 	return p
 }
 
+// ofObject is what the place of an object that was made through the API begins with.
+const ofObject = "api:"
+
+// sentence is a diagnostic in one line. Of an object of the API, the message says enough of where.
+func sentence(d config.Diagnostic) string {
+	text := d.Sentence()
+	if strings.HasPrefix(d.File, ofObject) {
+		text = strings.TrimPrefix(text, d.Place.String()+": ")
+	}
+	return text
+}
+
 // diagnostic is one of package config, without the line of the file, in which there may be secrets.
 func diagnostic(d config.Diagnostic) Diagnostic {
 	out := Diagnostic{Severity: string(d.Severity), Path: d.Path, Message: d.Message, Hint: d.Hint, File: d.File, Line: d.Line, Column: d.Column}
-	if strings.HasPrefix(out.File, "api:") { // of an object, which its path names
+	if strings.HasPrefix(out.File, ofObject) { // its path names it
 		out.File = ""
 	}
 	return out
