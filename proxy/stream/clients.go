@@ -74,7 +74,7 @@ func (c *Clients) Serve(conn *wire.Conn) {
 	}
 	s := &session{
 		clients: c, site: site, client: conn, src: conn.Remote(), counted: counted, started: now, target: site.nowhere,
-		shard: c.engine.Telemetry.NextShard(), ended: make(chan struct{}),
+		shard: c.engine.Telemetry.NextShard(),
 	}
 	site.tune(conn)
 	site.stats.ConnectionOpened(s.shard)

@@ -46,10 +46,6 @@ const headerTime = 5 * time.Second
 func (s *session) open() (*cause, error) {
 	pool := s.target.pool
 	s.settings = pool.settings.Load()
-	s.flow = balancer.Flow{Src: s.src, Proto: balancer.TCP}
-	if s.settings.hashesDst {
-		s.flow.Dst = s.local()
-	}
 	bond := s.settings.sticky.Find(s.src.Addr(), s.started)
 	var tried balancer.Tried
 	var failure *cause
@@ -118,12 +114,21 @@ func (s *session) lookFor(pool *Pool, backend *balancer.Backend, tried *balancer
 	if backend != nil {
 		lease, err = pool.Balancer.AcquireBackend(backend, tried)
 	} else {
-		lease, err = pool.Balancer.Acquire(s.flow, tried)
+		lease, err = pool.Balancer.Acquire(s.flow(), tried)
 	}
 	if err == balancer.ErrChecking || err == balancer.ErrFull {
 		return s.wait(pool, backend, tried)
 	}
 	return lease, err
+}
+
+// flow is what the pick may depend on.
+func (s *session) flow() balancer.Flow {
+	f := balancer.Flow{Src: s.src, Proto: balancer.TCP}
+	if s.settings.hashesDst {
+		f.Dst = s.local()
+	}
+	return f
 }
 
 // refusal is what a session without a lease is told.
@@ -184,7 +189,7 @@ func (s *session) connectTo(addr netip.AddrPort) (*wire.Conn, error) {
 		return c, nil
 	}
 	end := s.watch()
-	err = c.AwaitConnect(s.settings.timeouts.Connect)
+	err = s.clients.engine.Relays.AwaitConnect(c, s.settings.timeouts.Connect)
 	end()
 	if err != nil {
 		s.dialed.Store(nil)

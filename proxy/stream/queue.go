@@ -14,7 +14,7 @@ func (s *session) wait(pool *Pool, backend *balancer.Backend, tried *balancer.Tr
 	since := wire.Now()
 	defer func() { s.queue += wire.Now() - since }()
 	w := balancer.Wait{
-		Flow: s.flow, Tried: tried, Backend: backend, Places: s.settings.places, Gone: s.ended,
+		Flow: s.flow(), Tried: tried, Backend: backend, Places: s.settings.places, Gone: s.untilCut(),
 	}
 	if d := s.settings.timeouts.Queue; d > 0 {
 		t := time.NewTimer(d)

@@ -29,7 +29,6 @@ type session struct {
 
 	target   *target
 	settings *settings
-	flow     balancer.Flow
 	lease    balancer.Lease // the zero value: none
 	peer     *peer          // that it has joined; nil: none
 	backend  *wire.Conn     // nil: none
@@ -42,10 +41,10 @@ type session struct {
 	connect int64
 	over    bool // finish has begun
 
-	ended  chan struct{}              // closed when fate is set
-	fate   atomic.Pointer[cause]      // why it is ended from outside
-	dialed atomic.Pointer[wire.Conn]  // to a backend, while it is being made
-	relay  atomic.Pointer[wire.Relay] // nil: not yet
+	fate   atomic.Pointer[cause]         // why it is ended from outside
+	ended  atomic.Pointer[chan struct{}] // closed, by whoever takes it out, when fate is set; nil: nobody waits
+	dialed atomic.Pointer[wire.Conn]     // to a backend, while it is being made
+	relay  atomic.Pointer[wire.Relay]    // nil: not yet
 }
 
 // cause is why a session ended before its time, or did not begin.
@@ -107,7 +106,7 @@ func (s *session) cut(why *cause) bool {
 	if !s.fate.CompareAndSwap(nil, why) {
 		return false
 	}
-	close(s.ended)
+	s.tellEnded()
 	if c := s.dialed.Load(); c != nil {
 		c.Shutdown()
 	}
@@ -117,6 +116,22 @@ func (s *session) cut(why *cause) bool {
 		s.client.Reset() // it may be waited for
 	}
 	return true
+}
+
+// untilCut returns what is closed when the session is ended from outside. Only its own goroutine asks, to wait.
+func (s *session) untilCut() <-chan struct{} {
+	c := make(chan struct{})
+	s.ended.Store(&c)
+	if s.fate.Load() != nil {
+		s.tellEnded() // whoever set it may not have seen the channel
+	}
+	return c
+}
+
+func (s *session) tellEnded() {
+	if c := s.ended.Swap(nil); c != nil {
+		close(*c)
+	}
 }
 
 // gonePatience is how long a session waits, for a place or a connection, until its client is watched: one that

@@ -44,19 +44,29 @@ type Conn struct {
 	readArmed  int64 // when the read deadline fires, on Now's clock; 0: there is none
 	writeArmed int64
 
-	// The operation in progress. Each direction has fields of its own, so that one goroutine may
-	// read while another writes.
-	in      []byte
-	n       int
-	readErr error
-	request []byte // what Exchange has still to send
-
-	out      []byte
-	writeErr error
+	// The operations in progress; nil until there is one that waits. Each direction has its own, so that
+	// one goroutine may read while another writes.
+	reads  *reading
+	writes *writing
 
 	interrupted atomic.Bool
+}
 
-	onExchange, onRecv, onSend func(fd uintptr) bool // nil until they are needed
+// reading is a Read, or an Exchange.
+type reading struct {
+	in      []byte
+	n       int
+	err     error
+	request []byte // what Exchange has still to send
+
+	onExchange, onRecv func(fd uintptr) bool
+}
+
+// writing is a Write that waits for room.
+type writing struct {
+	out    []byte
+	err    error
+	onSend func(fd uintptr) bool
 }
 
 // closedFD stands for the descriptor of a Conn that is closed, so that a send of an owner that goes
@@ -164,15 +174,13 @@ func (c *Conn) Rearm(due int64) error {
 // come by due, and then Read continues the wait. A request that the socket does not take at once may
 // be sent until sendDue, and then the error is ErrStalled. Both are on Now's clock; 0: no bound.
 func (c *Conn) Exchange(request, p []byte, sendDue, due int64) (int, error) {
-	c.request, c.in, c.n, c.readErr = request, p, 0, nil
-	if c.onExchange == nil {
-		c.onExchange = c.stepExchange
-	}
-	if err := c.await(c.onExchange, due); err != nil {
+	r := c.reader()
+	r.request, r.in, r.n, r.err = request, p, 0, nil
+	if err := c.await(r.onExchange, due); err != nil {
 		return 0, err
 	}
-	if rest := c.request; len(rest) > 0 && c.readErr == nil {
-		c.request = nil
+	if rest := r.request; len(rest) > 0 && r.err == nil {
+		r.request = nil
 		if err := c.writeBy(rest, sendDue); err == ErrTimeout {
 			return 0, ErrStalled
 		} else if err != nil {
@@ -180,19 +188,26 @@ func (c *Conn) Exchange(request, p []byte, sendDue, due int64) (int, error) {
 		}
 		return c.Read(p, due)
 	}
-	return c.n, c.readErr
+	return r.n, r.err
 }
 
 // Read receives at most len(p) bytes, waiting until due (0: without bound) for the first.
 func (c *Conn) Read(p []byte, due int64) (int, error) {
-	c.in, c.n, c.readErr = p, 0, nil
-	if c.onRecv == nil {
-		c.onRecv = c.stepRecv
-	}
-	if err := c.await(c.onRecv, due); err != nil {
+	r := c.reader()
+	r.in, r.n, r.err = p, 0, nil
+	if err := c.await(r.onRecv, due); err != nil {
 		return 0, err
 	}
-	return c.n, c.readErr
+	return r.n, r.err
+}
+
+func (c *Conn) reader() *reading {
+	if c.reads == nil {
+		r := &reading{}
+		r.onExchange, r.onRecv = r.stepExchange, r.stepRecv
+		c.reads = r
+	}
+	return c.reads
 }
 
 // await runs f until it returns true, and ends with ErrTimeout at due. A deadline that was armed
@@ -241,30 +256,30 @@ func (c *Conn) Resume() error {
 
 // stepExchange sends first and receives when it is called again, after the wait. A request that
 // the socket does not take whole ends the wait-first exchange.
-func (c *Conn) stepExchange(fd uintptr) bool {
-	if len(c.request) > 0 {
-		n, e := Send(fd, c.request)
-		c.request = c.request[n:]
+func (r *reading) stepExchange(fd uintptr) bool {
+	if len(r.request) > 0 {
+		n, e := Send(fd, r.request)
+		r.request = r.request[n:]
 		if e != 0 && e != syscall.EAGAIN {
-			c.readErr = os.NewSyscallError("send", e)
+			r.err = os.NewSyscallError("send", e)
 			return true
 		}
-		return len(c.request) > 0
+		return len(r.request) > 0
 	}
-	return c.stepRecv(fd)
+	return r.stepRecv(fd)
 }
 
-func (c *Conn) stepRecv(fd uintptr) bool {
-	n, e := Recv(fd, c.in)
+func (r *reading) stepRecv(fd uintptr) bool {
+	n, e := Recv(fd, r.in)
 	switch {
 	case e == syscall.EAGAIN:
 		return false
 	case e != 0:
-		c.readErr = os.NewSyscallError("recv", e)
+		r.err = os.NewSyscallError("recv", e)
 	case n == 0:
-		c.readErr = io.EOF
+		r.err = io.EOF
 	}
-	c.n = n
+	r.n = n
 	return true
 }
 
@@ -302,14 +317,17 @@ func (c *Conn) writeBy(p []byte, due int64) error {
 
 // writeSome sends at least one byte of p, waiting for room until due.
 func (c *Conn) writeSome(p []byte, due int64) (int, error) {
-	c.out, c.writeErr = p, nil
-	if c.onSend == nil {
-		c.onSend = c.stepSend
+	w := c.writes
+	if w == nil {
+		w = &writing{}
+		w.onSend = w.step
+		c.writes = w
 	}
-	if err := c.awaitRoom(c.onSend, due); err != nil {
+	w.out, w.err = p, nil
+	if err := c.awaitRoom(w.onSend, due); err != nil {
 		return 0, err
 	}
-	return len(p) - len(c.out), c.writeErr
+	return len(p) - len(w.out), w.err
 }
 
 // awaitRoom calls f at once and whenever there is room to send, until it returns true, and ends with
@@ -341,15 +359,15 @@ func (c *Conn) awaitRoom(f func(fd uintptr) bool, due int64) error {
 	}
 }
 
-func (c *Conn) stepSend(fd uintptr) bool {
-	n, e := Send(fd, c.out)
+func (w *writing) step(fd uintptr) bool {
+	n, e := Send(fd, w.out)
 	if e == syscall.EAGAIN {
 		return false
 	}
 	if e != 0 {
-		c.writeErr = os.NewSyscallError("send", e)
+		w.err = os.NewSyscallError("send", e)
 	}
-	c.out = c.out[n:]
+	w.out = w.out[n:]
 	return true
 }
 
@@ -386,9 +404,9 @@ func (c *Conn) Close() error {
 // Abort closes with a reset instead of a FIN, so that the peer cannot take what it has received
 // for the whole.
 func (c *Conn) Abort() error {
-	_ = c.poll.control(func(fd uintptr) {
-		_ = unix.SetsockoptLinger(int(fd), unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
-	})
+	if c.fd != closedFD {
+		_ = resetOnClose(c.fd)
+	}
 	return c.Close()
 }
 

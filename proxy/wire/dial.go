@@ -73,6 +73,45 @@ func (c *Conn) AwaitConnect(timeout time.Duration) error {
 	return result
 }
 
+// AwaitConnect is that of c, without the runtime's poller: connections that relays wait for never meet it.
+func (rs *Relays) AwaitConnect(c *Conn, timeout time.Duration) error {
+	s, d := rs.set(), dialing{make(chan struct{}, 1)}
+	defer s.remove(c.fd, d)
+	if _, e := s.add(c.fd, d, unix.EPOLLOUT|unix.EPOLLET&0xffffffff); e != 0 {
+		return os.NewSyscallError("epoll_ctl", e)
+	}
+	var expired <-chan time.Time
+	if timeout > 0 {
+		t := time.NewTimer(timeout)
+		defer t.Stop()
+		expired = t.C
+	}
+	for {
+		late := false
+		select {
+		case <-d.news:
+		case <-expired:
+			late = true
+		}
+		switch done, err := c.connected(); {
+		case done || err != nil:
+			return err
+		case late:
+			return ErrTimeout
+		}
+	}
+}
+
+// dialing is a connect that is waited for.
+type dialing struct{ news chan struct{} }
+
+func (d dialing) hear(uint32) {
+	select {
+	case d.news <- struct{}{}:
+	default: // it has yet to look
+	}
+}
+
 // connected reports whether the handshake is over, and how it has failed.
 func (c *Conn) connected() (bool, error) {
 	if _, e := peername(c.fd); e == 0 {

@@ -97,6 +97,7 @@ type Relay struct {
 	ended   atomic.Bool // before its time, see end
 	done    func(Ending)
 	started int64 // on Now's clock
+	first   int64 // when the first bytes of the backend had been passed on; 0: none have. Its way's
 
 	mu      sync.Mutex // guards what follows
 	halves  [2]bool    // what a side sends has ended
@@ -144,7 +145,9 @@ func (r *Relay) Start(done func(Ending)) {
 
 // listen begins to wait for what w receives.
 func (r *Relay) listen(w *way) {
-	if e := r.set.add(w); e != 0 { // no memory, or too many watches
+	mark, e := r.set.add(w.fd, w, heard)
+	w.mark = mark
+	if e != 0 { // no memory, or too many watches
 		r.end(Ending{Cause: CauseBroken, Side: w.side, Err: os.NewSyscallError("epoll_ctl", e)})
 	}
 }
@@ -167,8 +170,8 @@ func (r *Relay) Moved() (client, backend int64) {
 // FirstByte is how long after Start the first bytes of the backend had been passed on; 0: there were none.
 // It may be asked when the relay has ended.
 func (r *Relay) FirstByte() time.Duration {
-	if first := r.ways[Backend].first; first != 0 {
-		return time.Duration(first - r.started)
+	if r.first != 0 {
+		return time.Duration(r.first - r.started)
 	}
 	return 0
 }

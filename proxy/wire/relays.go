@@ -15,7 +15,7 @@ import (
 // maxSets bounds the epoll sets of a Relays.
 const maxSets = 64
 
-// Relays is where the sockets of relays are waited for: epoll sets, each served by one goroutine. A relay
+// Relays is where the sockets of relays are waited for, and connects: epoll sets, each served by one goroutine. A relay
 // has no goroutine of its own while nothing moves. Small messages are passed on by the goroutine of the set;
 // what is larger, or under TLS, gets one for as long as it lasts.
 //
@@ -71,11 +71,20 @@ type relaySet struct {
 	fd   int
 	done chan struct{}
 
-	mu    sync.Mutex // guards what follows
-	ways  []*way     // by the descriptor that they receive from
-	marks uint32     // given out: events of one who had the descriptor before have another
-	alarm alarm      // when relays are looked at
+	mu      sync.Mutex // guards what follows
+	waiting []waiting  // by descriptor
+	marks   uint32     // given out
+	alarm   alarm      // when relays are looked at
 }
+
+// waiting is who waits for what happens to a socket.
+type waiting struct {
+	hearer hearer // nil: nobody
+	mark   uint32 // events of one who had the descriptor before have another
+}
+
+// hearer is told of the events of a socket. It must not block.
+type hearer interface{ hear(events uint32) }
 
 func newRelaySet(run *runners) (*relaySet, error) {
 	fd, f, raw, err := newEpoll()
@@ -95,31 +104,42 @@ func (s *relaySet) close() error {
 	return err
 }
 
-// heard is what a socket waits for; room only after wantRoom.
-const heard = unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLPRI | unix.EPOLLET&0xffffffff
-
-// add waits for what w is to receive.
-func (s *relaySet) add(w *way) syscall.Errno {
+// add waits for events of a socket. The mark is for change.
+func (s *relaySet) add(fd uintptr, h hearer, events uint32) (mark uint32, e syscall.Errno) {
 	s.mu.Lock()
-	if n := int(w.fd) + 1 - len(s.ways); n > 0 {
-		s.ways = append(s.ways, make([]*way, n)...)
+	if n := int(fd) + 1 - len(s.waiting); n > 0 {
+		s.waiting = append(s.waiting, make([]waiting, n)...)
 	}
 	s.marks++
-	w.mark = s.marks
-	s.ways[w.fd] = w
+	mark = s.marks
+	s.waiting[fd] = waiting{h, mark}
 	s.mu.Unlock()
-	return s.control(unix.EPOLL_CTL_ADD, w, heard)
+	return mark, s.control(unix.EPOLL_CTL_ADD, fd, mark, events)
 }
 
-// wantRoom waits also for room to send to where w receives from. If there is some already, that is
-// reported too.
-func (s *relaySet) wantRoom(w *way) syscall.Errno {
-	return s.control(unix.EPOLL_CTL_MOD, w, heard|unix.EPOLLOUT)
+// change waits for other events. What there is of them already is reported.
+func (s *relaySet) change(fd uintptr, mark, events uint32) syscall.Errno {
+	return s.control(unix.EPOLL_CTL_MOD, fd, mark, events)
 }
 
-func (s *relaySet) control(op int, w *way, events uint32) syscall.Errno {
-	ev := unix.EpollEvent{Events: events, Fd: int32(w.fd), Pad: int32(w.mark)}
-	_, _, e := syscall.RawSyscall6(unix.SYS_EPOLL_CTL, uintptr(s.fd), uintptr(op), w.fd, uintptr(unsafe.Pointer(&ev)), 0, 0)
+// remove waits no longer.
+func (s *relaySet) remove(fd uintptr, h hearer) {
+	s.mu.Lock()
+	s.drop(fd, h)
+	s.mu.Unlock()
+	_ = s.control(unix.EPOLL_CTL_DEL, fd, 0, 0) // it fails for what was never added
+}
+
+// drop forgets h. mu must be held.
+func (s *relaySet) drop(fd uintptr, h hearer) {
+	if int(fd) < len(s.waiting) && s.waiting[fd].hearer == h {
+		s.waiting[fd] = waiting{}
+	}
+}
+
+func (s *relaySet) control(op int, fd uintptr, mark, events uint32) syscall.Errno {
+	ev := unix.EpollEvent{Events: events, Fd: int32(fd), Pad: int32(mark)}
+	_, _, e := syscall.RawSyscall6(unix.SYS_EPOLL_CTL, uintptr(s.fd), uintptr(op), fd, uintptr(unsafe.Pointer(&ev)), 0, 0)
 	return e
 }
 
@@ -142,10 +162,7 @@ func (s *relaySet) forget(r *Relay) {
 	r.left = true
 	s.alarm.dues.remove(&r.due)
 	for i := range r.ways {
-		w := &r.ways[i]
-		if int(w.fd) < len(s.ways) && s.ways[w.fd] == w {
-			s.ways[w.fd] = nil
-		}
+		s.drop(r.ways[i].fd, &r.ways[i])
 	}
 }
 
@@ -163,7 +180,7 @@ func (s *relaySet) tick() {
 func (s *relaySet) look() {
 	defer close(s.done)
 	var events [64]unix.EpollEvent
-	var ways [len(events)]*way
+	var hearers [len(events)]hearer
 	_ = s.raw.Read(func(fd uintptr) bool {
 		for {
 			n, _, e := syscall.RawSyscall6(unix.SYS_EPOLL_PWAIT, fd, uintptr(unsafe.Pointer(&events[0])), uintptr(len(events)), 0, 0, 0)
@@ -174,13 +191,13 @@ func (s *relaySet) look() {
 				return false
 			}
 			raceWrite(unsafe.Slice((*byte)(unsafe.Pointer(&events[0])), unsafe.Sizeof(events)))
-			s.find(events[:n], ways[:n])
-			for i, w := range ways[:n] {
-				if w != nil {
-					w.hear(events[i].Events)
+			s.find(events[:n], hearers[:n])
+			for i, h := range hearers[:n] {
+				if h != nil {
+					h.hear(events[i].Events)
 				}
 			}
-			clear(ways[:n])
+			clear(hearers[:n])
 			// What has come meanwhile is an edge of the set itself, so it is not asked again.
 			if int(n) < len(events) {
 				return false
@@ -189,13 +206,13 @@ func (s *relaySet) look() {
 	})
 }
 
-// find fills in the ways that the events are of; nil: nobody's any more.
-func (s *relaySet) find(events []unix.EpollEvent, ways []*way) {
+// find fills in whom the events are for; nil: nobody any more.
+func (s *relaySet) find(events []unix.EpollEvent, hearers []hearer) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for i, ev := range events {
-		if w := s.ways[ev.Fd]; w != nil && w.mark == uint32(ev.Pad) {
-			ways[i] = w
+		if w := s.waiting[ev.Fd]; w.mark == uint32(ev.Pad) {
+			hearers[i] = w.hearer
 		}
 	}
 }

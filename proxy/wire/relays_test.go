@@ -135,16 +135,16 @@ func TestRelayUrgentAtTheEnd(t *testing.T) {
 	}
 }
 
-// TestRelaysFind: an event belongs to whoever has the descriptor now, or to nobody.
+// TestRelaysFind: an event is for whoever has the descriptor now, or for nobody.
 func TestRelaysFind(t *testing.T) {
-	s := relaySet{ways: make([]*way, 8)}
-	w := &way{mark: 7}
-	s.ways[5] = w
-	found := make([]*way, 4)
+	s := relaySet{waiting: make([]waiting, 8)}
+	w := &way{}
+	s.waiting[5] = waiting{w, 7}
+	found := make([]hearer, 4)
 	s.find([]unix.EpollEvent{{Fd: 5, Pad: 6}, {Fd: 5, Pad: 7}, {Fd: 4, Pad: 7}, {Fd: 5, Pad: 8}}, found)
 	for i, got := range found {
 		if want := i == 1; (got == w) != want || !want && got != nil {
-			t.Errorf("event %d is of %p", i, got)
+			t.Errorf("event %d is for %v", i, got)
 		}
 	}
 }
@@ -211,6 +211,9 @@ func TestRelaysChurn(t *testing.T) {
 		})
 	}
 	all.Wait()
+	if n := waitingIn(rs); n != 0 {
+		t.Errorf("%d sockets are waited for, want none", n)
+	}
 }
 
 // churn is the life of one relay.

@@ -76,3 +76,10 @@ func setOption(fd uintptr, level, name, value int) syscall.Errno {
 		uintptr(unsafe.Pointer(&v)), unsafe.Sizeof(v), 0)
 	return e
 }
+
+// resetOnClose makes a close drop what has not been sent yet, and reset the connection.
+func resetOnClose(fd uintptr) syscall.Errno {
+	l := unix.Linger{Onoff: 1}
+	_, _, e := syscall.RawSyscall6(unix.SYS_SETSOCKOPT, fd, unix.SOL_SOCKET, unix.SO_LINGER, uintptr(unsafe.Pointer(&l)), unsafe.Sizeof(l), 0)
+	return e
+}

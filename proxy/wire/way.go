@@ -28,39 +28,43 @@ const (
 	wayNews = wayReadable | wayWritable | wayEnding | wayOdd
 )
 
+// heard is what a way waits for, on the socket that it receives from; room to send to it only when the other
+// way wants some.
+const heard = unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLPRI | unix.EPOLLET&0xffffffff
+
 // way is one direction of a relay. It belongs to the goroutine that has made it busy, but for the fields
 // that are atomic.
 type way struct {
-	relay    *Relay
-	from, to *Conn
-	fd       uintptr // of from
-	mark     uint32  // see relaySet
-	side     Side    // from's
-	state    atomic.Uint32
+	relay *Relay
+	fd    uintptr // that it receives from
+	mark  uint32  // see relaySet.add; both ways read it
+	state atomic.Uint32
+	side  Side // that it receives from
 
-	more bool   // there may be something to receive
-	news uint32 // wayEnding and wayOdd, once they were
-	rest []byte // of the buffer, that there was no room for
-	last bool   // the stream ends with the rest
-
-	buffer  *Buffer // nil: nothing is under way, or it is in the pipe
-	pipe    *Pipe
-	full    int   // buffers in a row that were received full
-	short   int   // splices in a row that moved little
-	first   int64 // when the first bytes had moved, on Now's clock; 0: none have
-	err     error
-	sending bool   // err is of the receiving side
+	more    bool   // there may be something to receive
+	last    bool   // the stream ends with the rest
+	sending bool   // err is of the side that it sends to
 	copied  bool   // nothing is spliced: what comes cannot be
-	again   func() // is run; nil until it is needed
+	news    uint32 // wayEnding and wayOdd, once they were
+
+	rest   []byte  // of the buffer, that there was no room for
+	buffer *Buffer // nil: nothing is under way, or it is in the pipe
+	pipe   *Pipe
+	full   int32 // buffers in a row that were received full
+	short  int32 // splices in a row that moved little
+	err    error
+	again  func() // is run; nil until it is needed
 
 	moved atomic.Uint64 // has one writer
 }
 
 func (w *way) init(r *Relay, from Side) {
-	w.relay, w.side = r, from
-	w.from, w.to, w.fd = r.conns[from], r.conns[from.other()], r.conns[from].fd
+	w.relay, w.side, w.fd = r, from, r.conns[from].fd
 	w.state.Store(wayBusy) // until Start
 }
+
+// other is the opposite way.
+func (w *way) other() *way { return &w.relay.ways[w.side.other()] }
 
 func (w *way) in() Layer  { return w.relay.options.Layers[w.side] }
 func (w *way) out() Layer { return w.relay.options.Layers[w.side.other()] }
@@ -86,7 +90,7 @@ func (w *way) hear(events uint32) {
 	if events&(unix.EPOLLOUT|unix.EPOLLERR|unix.EPOLLHUP) == 0 {
 		return
 	}
-	if o := &w.relay.ways[w.side.other()]; o.state.Load()&wayWants != 0 && o.wake(wayWritable) {
+	if o := w.other(); o.state.Load()&wayWants != 0 && o.wake(wayWritable) {
 		o.turn(true)
 	}
 }
@@ -267,7 +271,7 @@ func (w *way) send(p []byte) {
 	if w.last { // the FIN that follows goes into the same segment
 		flags = unix.MSG_MORE
 	}
-	n, e := sendWith(w.to.fd, p, flags)
+	n, e := sendWith(w.other().fd, p, flags)
 	if e != 0 && e != syscall.EAGAIN {
 		w.err, w.sending = os.NewSyscallError("send", e), true
 		return
@@ -281,7 +285,8 @@ func (w *way) send(p []byte) {
 // wantRoom waits for room.
 func (w *way) wantRoom() {
 	w.state.Or(wayWants) // before anybody can hear that there is some
-	if e := w.relay.set.wantRoom(&w.relay.ways[w.side.other()]); e != 0 {
+	o := w.other()
+	if e := w.relay.set.change(o.fd, o.mark, heard|unix.EPOLLOUT); e != 0 {
 		w.err, w.sending = os.NewSyscallError("epoll_ctl", e), true
 	}
 }
@@ -301,8 +306,8 @@ func (w *way) retry() {
 
 // count notes that n bytes have moved.
 func (w *way) count(n int) {
-	if w.first == 0 && w.side == Backend && n > 0 {
-		w.first = Now()
+	if r := w.relay; w.side == Backend && r.first == 0 && n > 0 {
+		r.first = Now()
 	}
 	w.moved.Store(w.moved.Load() + uint64(n))
 	if t := w.relay.options.Totals[w.side]; t != nil {

@@ -82,7 +82,7 @@ func pending(fd uintptr) bool {
 // pour sends what the pipe holds. If there is no room for all of it, some is waited for.
 func (w *way) pour() {
 	for w.pipe.held > 0 {
-		n, e := splice(w.pipe.out, int(w.to.fd), w.pipe.held)
+		n, e := splice(w.pipe.out, int(w.other().fd), w.pipe.held)
 		if e == syscall.EAGAIN {
 			w.wantRoom()
 			return
