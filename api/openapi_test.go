@@ -49,7 +49,7 @@ func generated(t *testing.T, path string, got []byte) {
 func table() []route {
 	var s *Server
 	var all []route
-	for _, part := range [][]route{s.probeRoutes(), s.readRoutes(), s.changeRoutes(), s.eventRoutes(), s.plainRoutes()} {
+	for _, part := range s.parts() {
 		all = append(all, part...)
 	}
 	return all

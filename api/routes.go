@@ -7,10 +7,10 @@ import (
 	"strings"
 )
 
-// routes is everything that the server serves.
+// routes is everything that the server serves: the routes that have something behind them.
 func (s *Server) routes() []route {
 	var all []route
-	for _, part := range [][]route{s.probeRoutes(), s.readRoutes(), s.changeRoutes(), s.eventRoutes(), s.plainRoutes()} {
+	for _, part := range s.parts() {
 		for _, r := range part {
 			if r.offered == nil || r.offered(&s.options) {
 				all = append(all, r)
@@ -18,6 +18,11 @@ func (s *Server) routes() []route {
 		}
 	}
 	return all
+}
+
+// parts is every route there may be, by what it is for.
+func (s *Server) parts() [][]route {
+	return [][]route{s.probeRoutes(), s.readRoutes(), s.changeRoutes(), s.eventRoutes(), s.plainRoutes()}
 }
 
 // controlled is where there is something to be changed.
