@@ -263,6 +263,7 @@ func (c *Clients) Remember(k *Socket, m *SessionMemory, backend *balancer.Backen
 		hash: c.table.hash(&m.Key), lease: p.Balancer.Resume(backend),
 	}
 	s.loop = e.loops[s.hash%uint64(len(e.loops))]
+	s.bulk = true // as it may have been before
 	s.clients.Store(c)
 	s.reply.Store(&way{k, k.listener.Peer(&from)})
 	s.used.Store(now - int64(m.Idle))

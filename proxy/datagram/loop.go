@@ -34,6 +34,8 @@ type loop struct {
 	filled int // slots
 	outs   []*outlet
 	held   []*session
+	unsure []*session // of them, those that have had one datagram
+	rest   wire.UDPRest
 	now    int64
 
 	work sync.Mutex // held while replies are received, and by those who want none to be
@@ -132,17 +134,71 @@ func (l *loop) ready(tokens []uint64) (more bool) {
 	}
 	again := l.held[:0]
 	for _, s := range l.held {
-		if l.receive(s) {
+		switch {
+		case !s.bulk:
+			if l.receiveOne(s) {
+				l.unsure = append(l.unsure, s)
+				continue
+			}
+		case l.receive(s):
 			again = append(again, s)
 			continue
 		}
 		s.turn = false
 		s.release()
 	}
+	l.flush()
+	again = l.recheck(again)
 	clear(l.held[len(again):])
 	l.held = again
-	l.flush()
 	return len(again) > 0
+}
+
+// recheck sorts out who has something yet.
+func (l *loop) recheck(again []*session) []*session {
+	if len(l.unsure) == 0 {
+		return again
+	}
+	for _, s := range l.unsure {
+		l.rest.Add(s.conn)
+	}
+	l.rest.Look()
+	for i, s := range l.unsure {
+		if l.rest.Has(i) {
+			s.bulk = true
+			s.conn.Join()
+			again = append(again, s)
+			continue
+		}
+		s.turn = false
+		s.release()
+	}
+	l.rest.Clear()
+	clear(l.unsure)
+	l.unsure = l.unsure[:0]
+	return again
+}
+
+// receiveOne takes one datagram for s, which is what most replies are, and reports whether there may be
+// more.
+func (l *loop) receiveOne(s *session) (more bool) {
+	defer l.recovered(s)
+	if s.fate.Load() == endHandedOver {
+		return false
+	}
+	if l.filled == loopSlots {
+		l.flush()
+	}
+	errno := s.conn.ReceiveOne(l.batch, l.filled)
+	if errno == syscall.EAGAIN {
+		return false
+	}
+	if errno != 0 {
+		s.absent(errno, l.now)
+		return true
+	}
+	l.take(s, 1)
+	return true
 }
 
 // receive takes what has come for s, and reports whether there may be more.

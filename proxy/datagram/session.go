@@ -39,6 +39,7 @@ type session struct {
 
 	// Those of the loop's goroutine.
 	turn  bool  // it is one of those that have something
+	bulk  bool  // replies have come several at a time
 	noted int64 // when a reply has last renewed the place in the order of use
 
 	mu     sync.Mutex // held while it moves in the table

@@ -69,14 +69,15 @@ func TestTurns(t *testing.T) {
 	if !l.ready([]uint64{l.token(a)}) {
 		t.Fatal("the loop says that nothing is left")
 	}
-	if got := a.out.datagrams.Load(); got != 1+turn {
-		t.Errorf("%d replies have had their turn, want %d", got-1, turn)
+	// It had one at a time until then, and has them together from then on.
+	if got := a.out.datagrams.Load(); got != 2 || !a.bulk {
+		t.Errorf("%d replies have had their turn, want one; together: %v", got-1, a.bulk)
 	}
 	// An edge while a session waits for its turn gives it no other one.
 	if !l.ready([]uint64{l.token(b), l.token(a), l.token(a)}) {
 		t.Error("the loop says that nothing is left")
 	}
-	if got := [2]int64{a.out.datagrams.Load(), b.out.datagrams.Load()}; got != [2]int64{1 + 2*turn, 2} {
+	if got := [2]int64{a.out.datagrams.Load(), b.out.datagrams.Load()}; got != [2]int64{2 + turn, 2} || b.bulk {
 		t.Errorf("%d replies to both", got)
 	}
 	if other.receive() != "reply" {
@@ -89,6 +90,29 @@ func TestTurns(t *testing.T) {
 	}
 	for range 3 * turn {
 		flooded.receive()
+	}
+}
+
+// TestTurnsOfErrors: what the kernel has heard of the backend is told in place of a datagram, which is not
+// forgotten then.
+func TestTurnsOfErrors(t *testing.T) {
+	o := newOrigin(t, "", echo)
+	r := oneLoop(t, rigOptions{}, o.addr)
+	c := newClient(t, "", r.addr())
+	c.ask("first")
+	s := r.session(c)
+	l := r.still()
+	r.replies(o, s, 1)
+	o.close()
+	c.send("to nobody") // port unreachable comes back
+	eventually(t, "the failure is there, or was told", func() bool {
+		l.ready([]uint64{l.token(s)})
+		return r.failed.Load() > 0
+	})
+	for l.ready(nil) {
+	}
+	if got := c.receive(); got != "reply" {
+		t.Errorf("got %q", got)
 	}
 }
 
@@ -107,7 +131,7 @@ func TestOrderOfReplies(t *testing.T) {
 			for range 20 {
 				r.replies(o, s, 1)
 				l.now = max(l.now, s.used.Load()) + int64(pause)
-				l.receive(s)
+				l.receiveOne(s)
 				l.flush()
 				streaming.receive()
 			}

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -248,6 +249,91 @@ func TestUDPConnPorts(t *testing.T) {
 	foreign := udpPeer(t)
 	if _, err := ConnectUDP(addrOf(a), addrOf(foreign).Port()); !errors.Is(err, unix.EADDRINUSE) {
 		t.Errorf("a port of somebody else: %v", err)
+	}
+}
+
+// TestUDPReceiveOne takes datagrams one by one, whatever is in the slot from before, and finds out which sockets
+// have more.
+func TestUDPReceiveOne(t *testing.T) {
+	first, second := udpPeer(t), udpPeer(t)
+	a, b := connectUDP(t, addrOf(first)), connectUDP(t, addrOf(second))
+	send := func(from *net.UDPConn, c UDPConn, payload string) {
+		sa, err := unix.Getsockname(int(c.fd))
+		must(t, err)
+		_, err = from.WriteToUDPAddrPort([]byte(payload), netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), fromSockaddr(sa).Port()))
+		must(t, err)
+	}
+	batch := NewUDPBatch(2, false)
+	if e := a.ReceiveOne(batch, 0); e != unix.EAGAIN {
+		t.Errorf("from an empty socket: %v", e)
+	}
+	putControl(batch.controls[1][:], unix.IPPROTO_UDP, unix.UDP_GRO, 4) // left from another socket
+	batch.controls[1][cmsgHeader] = 1
+	batch.prepare(1)
+	for _, payload := range []string{"one", "", "three"} {
+		send(first, a, payload)
+	}
+	var rest UDPRest
+	for i, want := range []string{"one", "", "three"} {
+		if e := a.ReceiveOne(batch, 1); e != 0 || string(batch.Payload(1)) != want || batch.Segment(1) != 0 {
+			t.Fatalf("%q in segments of %d, %v; want %q", batch.Payload(1), batch.Segment(1), e, want)
+		}
+		rest.Add(b)
+		rest.Add(a)
+		rest.Look()
+		if got := [2]bool{rest.Has(0), rest.Has(1)}; got != [2]bool{false, i < 2} {
+			t.Errorf("after %d datagrams: %v", i+1, got)
+		}
+		rest.Clear()
+	}
+	// Large ones are whole, and what several receives have left in the slot does not matter.
+	large := strings.Repeat("x", MaxDatagram)
+	send(first, a, large)
+	if e := a.ReceiveOne(batch, 1); e != 0 || string(batch.Payload(1)) != large {
+		t.Errorf("%d of %d bytes, %v", len(batch.Payload(1)), len(large), e)
+	}
+	// A failure is something to receive.
+	must(t, second.Close())
+	_, err := unix.Write(int(b.fd), []byte("x"))
+	must(t, err)
+	rest.Add(b)
+	eventually(t, "the failure is there", func() bool { rest.Look(); return rest.Has(0) })
+	if e := b.ReceiveOne(batch, 0); e != unix.ECONNREFUSED {
+		t.Errorf("nobody listens: %v", e)
+	}
+}
+
+// TestUDPJoin: datagrams that were sent together are received one by one, unless they are asked for together.
+func TestUDPJoin(t *testing.T) {
+	peer := udpPeer(t)
+	c := connectUDP(t, addrOf(peer))
+	sa, err := unix.Getsockname(int(c.fd))
+	must(t, err)
+	raw, err := peer.SyscallConn()
+	must(t, err)
+	out, batch := NewUDPOut(1), NewUDPBatch(8, false)
+	send := func() {
+		l := &UDPListener{family: unix.AF_INET}
+		to := UDPFrom{ports: uint32(fromSockaddr(sa).Port()) << 16}
+		copy(to.client[10:], []byte{0xff, 0xff, 127, 0, 0, 1})
+		out.Add(make([]byte, 500), l.Peer(&to), 100)
+		must(t, raw.Control(func(fd uintptr) {
+			if e := out.Send(fd); e != 0 {
+				t.Errorf("sent: %v", e)
+			}
+		}))
+	}
+	send()
+	for i := range 5 {
+		if e := c.ReceiveOne(batch, 0); e != 0 || len(batch.Payload(0)) != 100 {
+			t.Fatalf("datagram %d: %d bytes, %v", i, len(batch.Payload(0)), e)
+		}
+	}
+	c.Join()
+	send()
+	n, e := c.Receive(batch, 0, 8)
+	if e != 0 || n != 1 && n != 5 || n == 1 && (len(batch.Payload(0)) != 500 || batch.Segment(0) != 100) {
+		t.Errorf("%d payloads, the first of %d bytes, %v", n, len(batch.Payload(0)), e)
 	}
 }
 

@@ -38,7 +38,6 @@ func NewUDPBatch(n int, named bool) *UDPBatch {
 		if named {
 			h.Name = &b.names[i][0]
 		}
-		b.prepare(i)
 	}
 	return b
 }
@@ -46,7 +45,7 @@ func NewUDPBatch(n int, named bool) *UDPBatch {
 // Slots is how many datagrams fit.
 func (b *UDPBatch) Slots() int { return len(b.headers) }
 
-// prepare undoes what a receive has left in the header of a slot.
+// prepare undoes what a receive has left in the header of a slot, or what ReceiveOne has.
 func (b *UDPBatch) prepare(i int) {
 	h := &b.headers[i].hdr
 	h.SetControllen(len(b.controls[i]))
@@ -58,6 +57,9 @@ func (b *UDPBatch) prepare(i int) {
 // receive fills at most n slots from slot i on with what is there. Fewer than n prove that nothing is
 // left. An error is that of a socket that has received nothing.
 func (b *UDPBatch) receive(fd uintptr, i, n int) (int, syscall.Errno) {
+	for k := i; k < i+n; k++ {
+		b.prepare(k)
+	}
 	for {
 		got, _, e := syscall.RawSyscall6(unix.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(&b.headers[i])), uintptr(n),
 			unix.MSG_DONTWAIT, 0, 0)
@@ -87,9 +89,6 @@ func (b *UDPBatch) Payload(i int) []byte {
 	return b.payload[at : at+int(b.headers[i].size)]
 }
 
-// Truncated reports whether a datagram was larger than a slot.
-func (b *UDPBatch) Truncated(i int) bool { return b.headers[i].hdr.Flags&unix.MSG_TRUNC != 0 }
-
 // control is what came with a datagram.
 type control struct {
 	local   netip.Addr // that it was sent to; invalid if it was not told
@@ -97,7 +96,7 @@ type control struct {
 	segment int        // size of the datagrams that were put together; 0: it is one
 }
 
-// look reads the control messages of slot i and makes it ready for the next receive.
+// look reads the control messages of slot i.
 func (b *UDPBatch) look(i int) (c control) {
 	h := &b.headers[i].hdr
 	rest := b.controls[i][:min(int(h.Controllen), len(b.controls[i]))]
@@ -110,7 +109,6 @@ func (b *UDPBatch) look(i int) (c control) {
 		c.read(m.Level, m.Type, rest[cmsgHeader:size])
 		rest = rest[min((size+7)&^7, len(rest)):]
 	}
-	b.prepare(i)
 	return c
 }
 

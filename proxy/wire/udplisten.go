@@ -219,8 +219,7 @@ type UDPFrom struct {
 	Segment int    // the payload is datagrams of that size; 0: it is one
 }
 
-// From reads where the datagram in slot i came from, once after each receive. local is asked for by
-// the address that the client has used.
+// From reads where the datagram in slot i came from.
 func (l *UDPListener) From(b *UDPBatch, i int) (f UDPFrom) {
 	c := b.look(i)
 	name := b.names[i][:]
