@@ -205,6 +205,14 @@ func (s *Server) end() {
 	}
 }
 
+// SetAccessLog replaces the access log. Lines that are being written to the one before may still come for
+// a moment.
+func (s *Server) SetAccessLog(l *telemetry.AccessLog) {
+	s.engine.AccessLog.Store(l)
+	s.streams.engine.AccessLog.Store(l)
+	s.datagrams.engine.AccessLog.Store(l)
+}
+
 // Monitor is the monitor of the health checks.
 func (s *Server) Monitor() *healthcheck.Monitor { return s.monitor }
 

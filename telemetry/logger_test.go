@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"regexp"
+	"strings"
 	"testing"
 	"time"
 
@@ -14,9 +15,9 @@ import (
 
 func TestLoggerJSON(t *testing.T) {
 	var out bytes.Buffer
-	log, level := NewLogger(config.Log{Level: "warn", Format: "json"}, &out)
+	log, settings := NewLogger(config.Log{Level: "warn", Format: "json"}, &out)
 	log.Info("not shown")
-	level.SetLevel(zap.DebugLevel)
+	settings.Set(config.Log{Level: "debug", Format: "json"})
 	log.Debug("web/b2 down", zap.String("backend", "b2"), zap.Duration("after", 1500*time.Millisecond))
 	var got map[string]any
 	if err := json.Unmarshal(out.Bytes(), &got); err != nil {
@@ -54,5 +55,24 @@ func TestLoggerUnknownLevelIsInfo(t *testing.T) {
 	log.Info("yes")
 	if n := bytes.Count(out.Bytes(), []byte("\n")); n != 1 {
 		t.Errorf("%d lines, want 1: %s", n, out.String())
+	}
+}
+
+// TestLoggerChangesFormat: also for the loggers that were made from it, with their fields.
+func TestLoggerChangesFormat(t *testing.T) {
+	var out bytes.Buffer
+	log, settings := NewLogger(config.Log{Level: "info", Format: "json"}, &out)
+	named := log.Named("admin").With(zap.String("door", "socket"))
+	for _, tt := range []struct{ format, want string }{
+		{"json", `"logger":"admin","msg":"hello","door":"socket"}`},
+		{"console", `  info  admin  hello  {"door": "socket"}`},
+		{"json", `"logger":"admin","msg":"hello","door":"socket"}`},
+	} {
+		out.Reset()
+		settings.Set(config.Log{Level: "info", Format: tt.format})
+		named.Info("hello")
+		if !strings.Contains(out.String(), tt.want) {
+			t.Errorf("%s: got %q, want %q", tt.format, out.String(), tt.want)
+		}
 	}
 }

@@ -3,11 +3,13 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"go.uber.org/zap"
 
 	"weir/config/store"
+	"weir/telemetry"
 )
 
 // errStopping refuses changes at the end.
@@ -23,18 +25,25 @@ func (d *daemon) Prepare(_ context.Context, r *store.Revision, reread bool) (sto
 		d.applying.Unlock()
 		return nil, errStopping
 	}
-	p, err := d.plane.Prepare(r.Config, reread)
+	access, err := d.openAccess(r.Config.Log.Access)
 	if err != nil {
 		d.applying.Unlock()
-		return nil, explainBind(err)
+		return nil, fmt.Errorf("log.access: %w", err)
 	}
-	return &preparedRevision{d, p, r}, nil
+	p, err := d.plane.Prepare(r.Config, reread)
+	if err != nil {
+		err = errors.Join(explainBind(err), d.dropAccess(access))
+		d.applying.Unlock()
+		return nil, err
+	}
+	return &preparedRevision{d, p, access, r}, nil
 }
 
 // preparedRevision is a revision that only has to be put in force.
 type preparedRevision struct {
 	daemon   *daemon
 	plane    preparedPlane
+	access   *telemetry.AccessLog
 	revision *store.Revision
 }
 
@@ -43,7 +52,8 @@ func (p *preparedRevision) Commit() store.Effect {
 	d := p.daemon
 	defer d.applying.Unlock()
 	closed := p.plane.Commit()
-	d.level.SetLevel(levelOf(p.revision.Config.Log))
+	d.logging.Set(p.revision.Config.Log)
+	d.useAccess(p.access)
 	d.registry.Revised(p.revision.Generation)
 	return store.Effect{Closed: closed, Warnings: d.fixed.differences(p.revision.Config)}
 }
@@ -51,6 +61,9 @@ func (p *preparedRevision) Commit() store.Effect {
 // Abandon gives it up.
 func (p *preparedRevision) Abandon() {
 	p.plane.Abandon()
+	if err := p.daemon.dropAccess(p.access); err != nil {
+		p.daemon.log.Error("closing an access log that is not used", zap.Error(err))
+	}
 	p.daemon.applying.Unlock()
 }
 
@@ -76,10 +89,9 @@ func (d *daemon) Reload(ctx context.Context) (store.Result, error) {
 const watchRound = 2 * time.Second
 
 // startWatching reloads when a file changes, while that is wanted, and tells how drains go.
-func (d *daemon) startWatching(ctx context.Context) {
-	ctx, d.unwatch = context.WithCancel(context.WithoutCancel(ctx))
-	d.watching.Go(func() { d.watch(ctx) })
-	d.watching.Go(func() { d.watchDrains(ctx) })
+func (d *daemon) startWatching() {
+	d.watching.Go(func() { d.watch(d.background) })
+	d.watching.Go(func() { d.watchDrains(d.background) })
 }
 
 func (d *daemon) watch(ctx context.Context) {

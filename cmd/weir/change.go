@@ -8,22 +8,18 @@ import (
 	"slices"
 	"syscall"
 
-	"go.uber.org/zap/zapcore"
-
 	"weir/config"
 )
 
 // fixed is the settings that a process keeps from its start to its end.
 type fixed struct {
 	socket, listen string
-	format         string
-	access         config.AccessLog
 	stateDir       string
 }
 
 // fixedBy reads them from a configuration. Its paths must be absolute, so that equal ones are the same.
 func fixedBy(c *config.Config) fixed {
-	return fixed{c.Admin.Socket, c.Admin.Listen, c.Log.Format, c.Log.Access, c.StateDir}
+	return fixed{c.Admin.Socket, c.Admin.Listen, c.StateDir}
 }
 
 // differences lists what c says otherwise.
@@ -36,21 +32,8 @@ func (f fixed) differences(c *config.Config) (lines []string) {
 	}
 	differs("admin.socket", f.socket, wanted.socket)
 	differs("admin.listen", f.listen, wanted.listen)
-	differs("log.format", f.format, wanted.format)
-	differs("log.access.output", f.access.Output, wanted.access.Output)
-	differs("log.access.format", f.access.Format, wanted.access.Format)
-	differs("log.access.sample", fmt.Sprint(f.access.Sample), fmt.Sprint(wanted.access.Sample))
 	differs("state_dir", f.stateDir, wanted.stateDir)
 	return lines
-}
-
-// levelOf is the level of the process log. The configuration was validated, so the word is one of zap's.
-func levelOf(l config.Log) zapcore.Level {
-	level, err := zapcore.ParseLevel(l.Level)
-	if err != nil {
-		return zapcore.InfoLevel
-	}
-	return level
 }
 
 // explainBind adds what to do to the usual errors of binding an address, each of those that were joined.

@@ -37,9 +37,9 @@ type daemon struct {
 	started  time.Time
 	fixed    fixed // until the end
 	log      *zap.Logger
-	level    zap.AtomicLevel
+	logging  *telemetry.LogSettings
 	registry *telemetry.Registry
-	access   *telemetry.AccessLog
+	access   atomic.Pointer[telemetry.AccessLog]
 	journal  *telemetry.Journal
 	plane    plane
 	admin    *api.Server
@@ -49,7 +49,9 @@ type daemon struct {
 
 	applying sync.Mutex // is held from Prepare to Commit or Abandon
 	watching sync.WaitGroup
-	unwatch  context.CancelFunc
+	// background ends with unwatch, at the end.
+	background context.Context
+	unwatch    context.CancelFunc
 }
 
 var _ api.Running = (*daemon)(nil)
@@ -60,7 +62,7 @@ var _ api.Running = (*daemon)(nil)
 func startDaemon(ctx context.Context, o daemonOptions) (*daemon, error) {
 	c := o.store.Current().Config
 	d := &daemon{options: o, started: time.Now(), fixed: fixedBy(c)}
-	d.log, d.level = telemetry.NewLogger(c.Log, o.stderr)
+	d.log, d.logging = telemetry.NewLogger(c.Log, o.stderr)
 	d.registry = telemetry.New(telemetry.Options{
 		Version: version, Commit: commit, Pools: d.pools, Overdue: d.overdue, Memory: d.memory, Log: d.log,
 	})
@@ -68,11 +70,11 @@ func startDaemon(ctx context.Context, o daemonOptions) (*daemon, error) {
 	if err != nil {
 		return nil, fmt.Errorf("log.access: %w", err)
 	}
-	d.access = access
+	d.access.Store(access)
 	if err := d.openJournal(c); err != nil {
-		return nil, errors.Join(err, d.access.Close())
+		return nil, errors.Join(err, access.Close())
 	}
-	d.plane, err = o.newPlane(planeOptions{config: c, log: d.log, telemetry: d.registry, access: d.access, events: d.journal.Add})
+	d.plane, err = o.newPlane(planeOptions{config: c, log: d.log, telemetry: d.registry, access: access, events: d.journal.Add})
 	if err != nil {
 		return nil, errors.Join(err, d.closeLogs())
 	}
@@ -86,11 +88,12 @@ func startDaemon(ctx context.Context, o daemonOptions) (*daemon, error) {
 		return nil, errors.Join(explainBind(err), d.admin.Close(stop), d.closeLogs())
 	}
 	d.bound.Store(true)
+	d.background, d.unwatch = context.WithCancel(context.WithoutCancel(ctx))
 	o.store.Carry(d)
 	d.published(o.store.Current())
 	d.admin.Serve()
 	d.announce(c)
-	d.startWatching(ctx)
+	d.startWatching()
 	return d, nil
 }
 
@@ -142,7 +145,7 @@ func (d *daemon) announce(c *config.Config) {
 
 // Reopen opens the access log anew, after it was rotated.
 func (d *daemon) Reopen() {
-	if err := d.access.Reopen(); err != nil {
+	if err := d.access.Load().Reopen(); err != nil {
 		d.log.Error("access log not reopened, the old file stays in use", zap.Error(err))
 		return
 	}

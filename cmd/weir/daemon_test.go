@@ -19,6 +19,7 @@ import (
 	"weir/config"
 	"weir/config/store"
 	"weir/healthcheck"
+	"weir/telemetry"
 )
 
 // fakePlane is a data plane without sockets: one listener, one pool.
@@ -69,6 +70,8 @@ func (p fakePrepared) Commit() int {
 }
 
 func (p fakePrepared) Abandon() {}
+
+func (f *fakePlane) SetAccessLog(*telemetry.AccessLog) {}
 
 func (f *fakePlane) Shutdown(ctx context.Context) error {
 	f.mu.Lock()

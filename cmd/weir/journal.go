@@ -40,7 +40,7 @@ func (d *daemon) openJournal(c *config.Config) error {
 
 // closeLogs closes the access log and the journal.
 func (d *daemon) closeLogs() error {
-	return errors.Join(d.access.Close(), d.journal.Close())
+	return errors.Join(d.access.Load().Close(), d.journal.Close())
 }
 
 // watchDrains tells when backends begin to drain and when they have no flows left.

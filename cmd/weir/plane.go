@@ -18,6 +18,8 @@ type plane interface {
 	// Prepare does everything for a configuration that can fail, and nothing that shows. With reread,
 	// files that it names as before are read again too. Commit or Abandon follows before anything else.
 	Prepare(c *config.Config, reread bool) (preparedPlane, error)
+	// SetAccessLog replaces the access log; the one before may get lines for a moment more.
+	SetAccessLog(*telemetry.AccessLog)
 	// Shutdown stops accepting and returns when no work is left, or cuts what is left when ctx ends.
 	Shutdown(context.Context) error
 	// Pools and Listeners are what is in service, in order of name.

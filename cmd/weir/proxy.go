@@ -6,6 +6,7 @@ import (
 	"weir/api"
 	"weir/config"
 	"weir/proxy"
+	"weir/telemetry"
 	"weir/resolve"
 )
 
@@ -59,6 +60,8 @@ func (p preparedServer) Commit() int {
 	p.server.SetMemoryBudget(limitMemory(p.config))
 	return p.Prepared.Commit().ConnectionsClosed
 }
+
+func (p *serverPlane) SetAccessLog(l *telemetry.AccessLog) { p.server.SetAccessLog(l) }
 
 func (p *serverPlane) Shutdown(ctx context.Context) error { return p.server.Shutdown(ctx) }
 

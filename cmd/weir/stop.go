@@ -16,11 +16,11 @@ const closingTime = 100 * time.Millisecond
 func (d *daemon) Stop(ctx context.Context) error {
 	d.Drain()
 	d.unwatch()
-	d.watching.Wait()
 	// A change under way ends first; those that come later are refused, and need not wait for that.
 	if err := d.options.store.Close(); err != nil {
 		d.log.Error("closing the state directory", zap.Error(err))
 	}
+	d.watching.Wait()
 	err := d.finish(ctx)
 	// The admin server goes last, so that the drain can be watched.
 	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), adminGrace)
