@@ -80,7 +80,7 @@ var dependencies = map[string][]string{
 	"github.com/valyala/fasthttp":             {"healthcheck", "bench", "bench/..."},
 	"go.uber.org/goleak":                      {"internal/lbtest"},
 	"go.uber.org/zap":                         {"telemetry", "proxy", "proxy/...", "api", "cmd/weir", "healthcheck"},
-	"golang.org/x/sys":                        {"proxy", "proxy/...", "bench", "bench/...", "telemetry", "cmd/weir"},
+	"golang.org/x/sys":                        {"proxy", "proxy/...", "bench", "bench/...", "telemetry", "api", "cmd/weir"},
 	"pgregory.net/rapid":                      {},
 }
 

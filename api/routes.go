@@ -22,7 +22,7 @@ func (s *Server) routes() []route {
 
 // parts is every route there may be, by what it is for.
 func (s *Server) parts() [][]route {
-	return [][]route{s.probeRoutes(), s.readRoutes(), s.changeRoutes(), s.eventRoutes(), s.plainRoutes()}
+	return [][]route{s.probeRoutes(), s.readRoutes(), s.changeRoutes(), s.eventRoutes(), s.upgradeRoutes(), s.plainRoutes()}
 }
 
 // controlled is where there is something to be changed.

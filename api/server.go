@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -46,6 +47,12 @@ type Options struct {
 	// Access says who may do what over TCP. It is asked at each request, so that a reload changes it.
 	// nil: everybody may read.
 	Access func() Access
+	// Upgrade and TakeOver replace this process by another one; nil: not served.
+	Upgrade  UpgradeFunc
+	TakeOver TakeOverFunc
+	// Inherited are the listening sockets of the process before.
+	Inherited []Inherited
+
 	// Refused counts requests over TCP that were refused; nil: nobody does.
 	Refused func(telemetry.AdminRefusal)
 
@@ -68,7 +75,9 @@ type Server struct {
 // door is one listener and what serves it.
 type door struct {
 	name     string // for the log
-	listener net.Listener
+	onSocket bool
+	pausable *pausable
+	gone     atomic.Bool // another process has its listening socket
 	server   *http.Server
 }
 
@@ -95,15 +104,22 @@ func New(o Options) *Server {
 // Bind claims the socket and the TCP address. Clients may connect from then on; they are answered after
 // Serve. If one of the two cannot be bound, it closes what it has and says which.
 func (s *Server) Bind() error {
+	defer s.closeInherited()
 	if s.options.Socket != "" {
-		l, err := listenSocket(s.options.Socket)
+		l, err := s.adopt(s.options.Socket)
+		if l == nil && err == nil {
+			l, err = listenSocket(s.options.Socket)
+		}
 		if err != nil {
 			return err
 		}
 		s.add("socket", l, true)
 	}
 	if s.options.Listen != "" {
-		l, err := net.Listen("tcp", s.options.Listen)
+		l, err := s.adopt(s.options.Listen)
+		if l == nil && err == nil {
+			l, err = net.Listen("tcp", s.options.Listen)
+		}
 		if err != nil {
 			return errors.Join(fmt.Errorf("admin.listen: %w", err), s.closeListeners())
 		}
@@ -123,8 +139,8 @@ func (s *Server) Serve() {
 // Addr is where the TCP address is bound; empty: there is none.
 func (s *Server) Addr() string {
 	for _, d := range s.doors {
-		if d.listener.Addr().Network() == "tcp" {
-			return d.listener.Addr().String()
+		if !d.onSocket {
+			return d.pausable.Addr().String()
 		}
 	}
 	return ""
@@ -153,7 +169,8 @@ func (s *Server) Close(ctx context.Context) error {
 func (s *Server) add(name string, l net.Listener, onSocket bool) {
 	s.doors = append(s.doors, &door{
 		name:     name,
-		listener: l,
+		onSocket: onSocket,
+		pausable: newPausable(l),
 		server: &http.Server{
 			Handler:           s.handler(onSocket),
 			ConnContext:       withPeer,
@@ -169,8 +186,8 @@ func (s *Server) add(name string, l net.Listener, onSocket bool) {
 
 // serve runs one door. It ends when the door's server is shut down.
 func (s *Server) serve(d *door) {
-	err := d.server.Serve(newBounded(d.listener, maxConnections))
-	if !errors.Is(err, http.ErrServerClosed) {
+	err := d.server.Serve(newBounded(d.pausable, maxConnections))
+	if !errors.Is(err, http.ErrServerClosed) && !d.gone.Load() {
 		s.options.Log.Error("admin "+d.name+" stopped serving", zap.Error(err))
 	}
 }
@@ -179,7 +196,7 @@ func (s *Server) serve(d *door) {
 func (s *Server) closeListeners() error {
 	var err error
 	for _, d := range s.doors {
-		err = errors.Join(err, d.listener.Close())
+		err = errors.Join(err, d.pausable.Close())
 	}
 	s.doors = nil
 	return err

@@ -28,7 +28,7 @@ const (
 type socket struct {
 	*net.UnixListener
 	path string
-	own  fs.FileInfo
+	own  fs.FileInfo // nil: the file is another process's
 }
 
 // listenSocket binds path with mode 0660, makes its directory if that is missing, and replaces a socket
@@ -113,7 +113,7 @@ func (s *socket) Close() error {
 	if errors.Is(err, net.ErrClosed) {
 		return nil
 	}
-	if found, statErr := os.Lstat(s.path); statErr == nil && os.SameFile(found, s.own) {
+	if found, statErr := os.Lstat(s.path); statErr == nil && s.own != nil && os.SameFile(found, s.own) {
 		err = errors.Join(err, os.Remove(s.path))
 	}
 	return err

@@ -51,6 +51,8 @@ type Store struct {
 	plane   Plane         // nil: changes are checked and kept, and carried out by nobody
 	keeper  *keeper       // nil: there is no state directory
 	lock    *lock         // the same
+	// suspended is the state directory while another process may have it.
+	suspended string
 	read    config.Report // of the last attempt to read the files
 	closed  bool
 	remarks []string // of Open
