@@ -130,7 +130,7 @@ func backendRows(f features) []key {
 			doc: "Backends by name, or a list of addresses, which are then their own names."},
 		{path: p + ".*", kind: kindObject, short: "address", doc: "One backend, or its address alone."},
 		{path: p + ".*.address", kind: kindAddress, required: true,
-			doc: "IP:port, or name:port. A name is looked up in the background, by /etc/hosts and the servers of /etc/resolv.conf: each address that it has is a backend NAME/IP with the whole of what is said here, so with the whole weight; they come and go with the answers. Without a new answer the last good one stays in use. `check` looks nothing up."},
+			doc: "IP:port, or name:port. A name is looked up in the background, by /etc/hosts and the servers of /etc/resolv.conf: each address that it has is a backend NAME/IP with the whole of what is said here, so with the whole weight; they come and go with the answers. Without a new answer the last good one stays in use. `check` looks nothing up. docs/names.md has the details."},
 		{path: p + ".*.weight", kind: kindInt, def: "1", min: "0", max: "256", doc: "Share of the traffic. 0: no new flows."},
 		{path: p + ".*.backup", kind: kindBool, def: "false", doc: "Used only while no primary is usable."},
 		{path: p + ".*.state", kind: kindEnum, def: "ready", enum: []string{"ready", "drain", "maintenance"},

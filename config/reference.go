@@ -150,6 +150,5 @@ func (p *page) planned(root *key) {
 		}
 	}
 	visit(root)
-	p.b.WriteString("\n| key | words |\n|---|---|\n" + strings.Join(words, "") +
-		"| `pools.NAME.backends.NAME.address` | names instead of IP addresses |\n")
+	p.b.WriteString("\n| key | words |\n|---|---|\n" + strings.Join(words, ""))
 }
