@@ -84,21 +84,21 @@ func newAdmin(socket string, timeout time.Duration) *admin {
 // do asks and returns the status and the document. A problem of the daemon's is a failure of code 4,
 // except for statuses in expected.
 func (a *admin) do(ctx context.Context, method, path string, expected ...int) (int, []byte, error) {
-	return a.exchange(ctx, method, path, nil, expected...)
+	return a.exchange(ctx, request{method: method, path: path}, expected...)
 }
 
-// exchange is do with a body, a JSON document; nil: none.
-func (a *admin) exchange(ctx context.Context, method, path string, body []byte, expected ...int) (int, []byte, error) {
-	request, err := http.NewRequestWithContext(ctx, method, "http://localhost"+path, bytes.NewReader(body))
+// request is what is asked of a daemon.
+type request struct {
+	method, path string
+	body         []byte // a JSON document; nil: none
+	ifMatch      string // empty: whatever there is
+}
+
+// exchange is do for any request.
+func (a *admin) exchange(ctx context.Context, q request, expected ...int) (int, []byte, error) {
+	response, err := a.send(ctx, q)
 	if err != nil {
 		return 0, nil, err
-	}
-	if body != nil {
-		request.Header.Set("Content-Type", "application/json")
-	}
-	response, err := a.client.Do(request)
-	if err != nil {
-		return 0, nil, a.unreachable(err)
 	}
 	answer, err := io.ReadAll(io.LimitReader(response.Body, maxDocument))
 	if err = errors.Join(err, response.Body.Close()); err != nil {
@@ -112,6 +112,25 @@ func (a *admin) exchange(ctx context.Context, method, path string, body []byte, 
 	return 0, nil, refused(response, answer)
 }
 
+// send sends a request. The caller closes the body of the response.
+func (a *admin) send(ctx context.Context, q request) (*http.Response, error) {
+	r, err := http.NewRequestWithContext(ctx, q.method, "http://localhost"+q.path, bytes.NewReader(q.body))
+	if err != nil {
+		return nil, err
+	}
+	if q.body != nil {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	if q.ifMatch != "" {
+		r.Header.Set("If-Match", q.ifMatch)
+	}
+	response, err := a.client.Do(r)
+	if err != nil {
+		return nil, a.unreachable(err)
+	}
+	return response, nil
+}
+
 // get asks for a document and decodes it as well.
 func (a *admin) get(ctx context.Context, path string, into any, expected ...int) ([]byte, error) {
 	_, body, err := a.do(ctx, http.MethodGet, path, expected...)
@@ -122,23 +141,6 @@ func (a *admin) get(ctx context.Context, path string, into any, expected ...int)
 		return nil, fmt.Errorf("answer of %s to %s: %w — is it a weir of this version?", a.socket, path, err)
 	}
 	return body, nil
-}
-
-// change sends a change and decodes what it made different. Without a body, wish is nil.
-func (a *admin) change(ctx context.Context, method, path string, wish any) (done api.Changed, document []byte, err error) {
-	var body []byte
-	if wish != nil {
-		if body, err = json.Marshal(wish); err != nil {
-			return done, nil, err
-		}
-	}
-	if _, document, err = a.exchange(ctx, method, path, body, http.StatusCreated); err != nil {
-		return done, nil, err
-	}
-	if err := json.Unmarshal(document, &done); err != nil {
-		return done, nil, fmt.Errorf("answer of %s to %s: %w — is it a weir of this version?", a.socket, path, err)
-	}
-	return done, document, nil
 }
 
 // unreachable says why nobody answered and what to do about it.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -39,7 +40,11 @@ func TestCLIReference(t *testing.T) {
 
 // TestEveryVerbIsDescribed: a verb without words would leave a hole in the page.
 func TestEveryVerbIsDescribed(t *testing.T) {
-	for _, cmd := range newRoot().Commands() {
+	all := newRoot().Commands()
+	for _, cmd := range slices.Clone(all) {
+		all = append(all, cmd.Commands()...)
+	}
+	for _, cmd := range all {
 		if cmd.Short == "" || strings.HasSuffix(cmd.Short, ".") {
 			t.Errorf("%s: the short description is %q, want words without a full stop", cmd.Name(), cmd.Short)
 		}
@@ -78,12 +83,15 @@ func cliReference(root *cobra.Command) []byte {
 `)
 	for _, cmd := range verbs {
 		writeVerb(&page, cmd)
+		for _, sub := range cmd.Commands() {
+			writeVerb(&page, sub)
+		}
 	}
 	return page.Bytes()
 }
 
 func writeVerb(page *bytes.Buffer, cmd *cobra.Command) {
-	fmt.Fprintf(page, "\n## weir %s\n\n", cmd.Name())
+	fmt.Fprintf(page, "\n## %s\n\n", cmd.CommandPath())
 	text := cmd.Long
 	if text == "" {
 		text = cmd.Short + "."

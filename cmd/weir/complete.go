@@ -38,15 +38,6 @@ func (l *locator) backends(ctx context.Context) (list []string) {
 	return list
 }
 
-// pools lists the names of pools.
-func (l *locator) pools(ctx context.Context) (list []string) {
-	status, _ := l.live(ctx)
-	for _, p := range status.Pools {
-		list = append(list, p.Name+"\t"+p.Algorithm)
-	}
-	return list
-}
-
 // listeners lists the names of listeners.
 func (l *locator) listeners(ctx context.Context) (list []string) {
 	status, _ := l.live(ctx)

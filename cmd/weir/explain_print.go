@@ -89,7 +89,7 @@ func writePick(b *bytes.Buffer, e api.Explanation) error {
 	rows := make([][]string, 0, len(p.Candidates))
 	for _, c := range p.Candidates {
 		share := ""
-		if c.Share != nil {
+		if c.Share != nil && c.Eligible {
 			share = fmt.Sprintf("%.1f%%", 100**c.Share)
 		}
 		state := c.State
