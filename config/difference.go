@@ -90,6 +90,9 @@ func (d *differ) listeners() {
 	before, after := d.section("listeners")
 	for _, name := range both(d.old.Listeners, d.new.Listeners) {
 		old, new := d.old.Listeners[name], d.new.Listeners[name]
+		if before.fields[name] == after.fields[name] {
+			continue // the very value, so it was not made anew
+		}
 		if old != nil && new != nil && old.Equal(new) {
 			continue
 		}
@@ -102,6 +105,9 @@ func (d *differ) pools() {
 	for _, name := range both(d.old.Pools, d.new.Pools) {
 		old, new := d.old.Pools[name], d.new.Pools[name]
 		was, is := before.fields[name], after.fields[name]
+		if was == is {
+			continue // the very value, so it was not made anew
+		}
 		if old == nil || new == nil {
 			d.object(subject{KindPool, name, "pools." + name}, was, is)
 			continue

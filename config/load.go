@@ -58,6 +58,7 @@ type loader struct {
 	files      []string               // that were read
 	read       map[string]bool        // the same, clean
 	values     []*value               // of each of them
+	before     *Config                // made of the same files; nil: the files are read
 	wanted     []Object               // made through the API
 	known      map[string]objectValue // of them, those that were read before, by path
 	objects    []objectValue          // the same, read
@@ -236,7 +237,7 @@ func (l *loader) finish() (*Config, Report) {
 	if report.Errors() > 0 {
 		return nil, report
 	}
-	c := resolve(l.root)
+	c := resolve(l.root, l.before)
 	c.Digest, c.Files = l.in.digest(), l.files
 	c.made = l.made()
 	report.Summary = Summary{Listeners: len(c.Listeners), Pools: len(c.Pools), Digest: c.Digest}

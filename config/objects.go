@@ -33,6 +33,7 @@ func Objects(list []Object) Option { return func(l *loader) { l.wanted = list } 
 // read have no effect. c must have been returned by Load, LoadBytes or With.
 func (c *Config) With(objects []Object, options ...Option) (*Config, Report) {
 	l := newLoader(c.made.name, options)
+	l.before = c
 	l.wanted, l.known, l.vocabulary, l.root.key = objects, c.made.objects, c.made.vocabulary, c.made.vocabulary
 	l.files, l.values, l.in = c.Files, c.made.values, c.made.in
 	l.found.all = slices.Clone(c.made.found)

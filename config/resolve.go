@@ -5,8 +5,9 @@ import (
 	"time"
 )
 
-// resolve turns values without errors into the configuration, with every default in its place.
-func resolve(root *value) *Config {
+// resolve turns values without errors into the configuration, with every default in its place. What stands
+// in before (nil: nothing), made of the same files, as the same value, is taken from there.
+func resolve(root *value, before *Config) *Config {
 	c := &Config{
 		Version:   root.integer("version"),
 		Admin:     resolveAdmin(root.child("admin")),
@@ -24,12 +25,25 @@ func resolve(root *value) *Config {
 		Memory:  get[int64](root.child("limits"), "memory"),
 	}
 	for _, v := range root.child("listeners").items {
+		if before.has("listeners", v) {
+			c.Listeners[v.name] = before.Listeners[v.name]
+			continue
+		}
 		c.Listeners[v.name] = resolveListener(v, defaults)
 	}
 	for _, v := range root.child("pools").items {
+		if before.has("pools", v) {
+			c.Pools[v.name] = before.Pools[v.name]
+			continue
+		}
 		c.Pools[v.name] = resolvePool(v, defaults)
 	}
 	return c
+}
+
+// has reports whether c was made of the very value v.
+func (c *Config) has(section string, v *value) bool {
+	return c != nil && c.made.root.child(section).fields[v.name] == v
 }
 
 // file returns the path called name, relative paths resolved by the file that has them.
