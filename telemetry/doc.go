@@ -4,7 +4,7 @@
 // A Registry owns the counters of a process. They are found once, when a configuration is applied,
 // by the names in the configuration (Registry.Listener, HTTP, Pool, Backend), and kept by whoever
 // counts. The same name gives the same counter, so counters survive a reload; Registry.Retain lets
-// the series of what is gone disappear. A counter that was forgotten may still be used: it is only
+// the series of what is gone disappear, once its connections have. A counter that was forgotten may still be used: it is only
 // no longer shown. Listener.SetCertificates replaces what is shown of a listener's certificates as a
 // whole, whenever they are loaded.
 //
