@@ -20,6 +20,9 @@
 // override, and the rotation goes on where it was (see ledger). [Pool.Drained] says which backends have
 // been on their way out for too long; their owner ends what they have left.
 //
+// [Pool.Explain] says what Acquire would do and why, and changes nothing; [Pool.ExplainIf] says it for
+// backends that are supposed to be down, drained or in maintenance.
+//
 // Rules that are not obvious from the names:
 //
 //   - Weight 0 gets no new flow in any tier, fail open and hashes without weights included.
