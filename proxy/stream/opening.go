@@ -110,7 +110,13 @@ func (s *session) route() (*cause, error) {
 		}
 		s.sni = string(hello.ServerName)
 	}
-	if t, ok := s.site.routes.Match(&hello, s.src.Addr()); ok {
+	// A reload may have come while the client took its time. The routes of now lead to pools that are looked
+	// after; one that has gone from the configuration since may have been forgotten.
+	site, looked := s.clients.site.Load(), s.site.tls != nil || s.site.routes.NeedsHello()
+	if site.routes.NeedsHello() && !looked {
+		site = s.site
+	}
+	if t, ok := site.routes.Match(&hello, s.src.Addr()); ok {
 		s.target = t
 	}
 	return nil, nil

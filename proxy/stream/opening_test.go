@@ -216,6 +216,41 @@ func (d dripping) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// TestRoutesOfAReload: what a reload has changed while a client took its time holds for the client. The pool
+// that it would have come to may be gone for long.
+func TestRoutesOfAReload(t *testing.T) {
+	r, cert := newNamedRig(t, patience)
+	c := r.dial()
+	if _, err := io.WriteString(c, "\x16\x03"); err != nil {
+		t.Fatal(err)
+	}
+	lbtest.Eventually(t, patience, func() bool { return r.clients.Count() == 1 })
+	l := *r.listen
+	l.Timeouts.TLS, l.Routes = patience, []config.Route{{SNI: []string{"shop.example"}, Pool: "new"}}
+	next := *r.config
+	next.Name, next.Backends = "new", members(secured(t, cert, "new").Addr())
+	pools := map[string]*Pool{"sql": r.pool, "new": r.engine.NewPool(&next, nil, 0, time.Now())}
+	r.clients.SetSite(r.engine.NewSite(SiteOptions{Config: &l, Pools: pools, Previous: r.clients.Site()}))
+	roots := x509.NewCertPool()
+	roots.AddCert(cert.Pair.Leaf)
+	s := tls.Client(begun{c, new(int)}, &tls.Config{ServerName: "shop.example", RootCAs: roots})
+	want(t, s, "new")
+}
+
+// begun is a connection on which the first two bytes were written already.
+type begun struct {
+	net.Conn
+	writes *int
+}
+
+func (b begun) Write(p []byte) (int, error) {
+	if *b.writes++; *b.writes > 1 {
+		return b.Conn.Write(p)
+	}
+	n, err := b.Conn.Write(p[2:])
+	return n + 2, err
+}
+
 func TestNoNameGoesToTheDefault(t *testing.T) {
 	tests := []struct{ name, sent string }{
 		{"another protocol", "SELECT 1"},
