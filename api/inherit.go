@@ -3,13 +3,13 @@ package api
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"net"
 	"os"
 	"sync"
 	"syscall"
 	"time"
 
+	"go.uber.org/zap"
 	"golang.org/x/sys/unix"
 )
 
@@ -41,16 +41,27 @@ func (s *Server) adopt(address string) (net.Listener, error) {
 	return nil, nil
 }
 
-// adoptSocket is the unix socket at path, which is removed with it from now on.
+// adoptSocket is the unix socket at path. What others find it by stays the other process's until Serve.
 func adoptSocket(l *net.UnixListener, path string) (net.Listener, error) {
 	s := &socket{UnixListener: l, path: path}
 	s.SetUnlinkOnClose(false)
-	own, err := os.Lstat(path)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, errors.Join(err, l.Close())
-	}
-	s.own = own
 	return s, nil
+}
+
+// claimInherited makes the server the one that removes the unix socket at its end.
+func (s *Server) claimInherited() {
+	for _, d := range s.doors {
+		l, ok := d.pausable.Listener.(*socket)
+		if !ok || l.own != nil {
+			continue
+		}
+		own, err := os.Lstat(l.path)
+		if err != nil {
+			s.options.Log.Warn("the admin socket that was taken over cannot be found any more", zap.Error(err))
+			continue
+		}
+		l.own = own
+	}
 }
 
 // closeInherited closes what Bind had no use for.

@@ -131,6 +131,7 @@ func (s *Server) Bind() error {
 // Serve answers on what Bind has bound, until Close.
 func (s *Server) Serve() {
 	s.serving = true
+	s.claimInherited()
 	for _, d := range s.doors {
 		s.served.Go(func() { s.serve(d) })
 	}

@@ -96,6 +96,7 @@ func (s *Server) Freeze(used []int) error {
 	for _, n := range used {
 		g.used[n] = true
 	}
+	s.frozen.Store(true)
 	s.steward.work.Lock()
 	var errs []error
 	for n, k := range g.sockets {
@@ -146,6 +147,7 @@ func (s *Server) TakeBack() {
 		k.serve()
 	}
 	s.steward.work.Unlock()
+	s.frozen.Store(false)
 }
 
 // inService reports whether a socket is one of a listener.
@@ -185,6 +187,7 @@ func (s *Server) HandedOver() {
 	}
 	s.mu.Unlock()
 	s.steward.work.Unlock()
+	s.frozen.Store(false)
 	var all sync.WaitGroup
 	for n, k := range g.sockets {
 		if !g.used[n] && k.serving {

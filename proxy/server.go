@@ -64,6 +64,7 @@ type Server struct {
 	resting []*socket // that are open and serve no listener; only changes look at it, as at what follows
 	held    bool      // nothing is accepted before Serve
 	giving  *giving   // what is being handed over; nil: nothing
+	frozen  atomic.Bool
 
 	// pools is replaced as a whole, because the monitor's goroutines read it.
 	pools atomic.Pointer[map[string]*exchange.Pool]

@@ -108,7 +108,7 @@ func (r *Resolver) Follow(c *config.Config) {
 		}
 	}
 	for _, n := range before {
-		if !kept[n] {
+		if !kept[n] && n.stop != nil {
 			n.stop()
 		}
 	}

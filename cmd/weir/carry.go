@@ -69,6 +69,8 @@ func (p *preparedRevision) Abandon() {
 
 // Reload reads the files again and puts them in force. On an error nothing has changed.
 func (d *daemon) Reload(ctx context.Context) (store.Result, error) {
+	d.tellManager((*notifier).reloading)
+	defer d.tellManager(func(n *notifier) error { return n.ready(d.summary()) })
 	done, err := d.options.store.Reload(ctx)
 	d.journalReload(done, err)
 	if err != nil {
@@ -92,6 +94,7 @@ const watchRound = 2 * time.Second
 func (d *daemon) startWatching() {
 	d.watching.Go(func() { d.watch(d.background) })
 	d.watching.Go(func() { d.watchDrains(d.background) })
+	d.watching.Go(func() { d.feedWatchdog(d.background) })
 }
 
 func (d *daemon) watch(ctx context.Context) {

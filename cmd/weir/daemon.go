@@ -28,6 +28,10 @@ type daemonOptions struct {
 	watch    bool         // reload when it changes, whatever it says itself
 	stderr   io.Writer    // the process log goes there
 	newPlane func(planeOptions) (plane, error)
+
+	program   program      // for the process that takes the place of this one
+	inherited *inheritance // what this one starts with that others have made; nil: nothing
+	notify    *notifier    // nil: there is no service manager
 }
 
 // daemon is everything that `weir run` starts. It is what the admin server asks about the process
@@ -48,6 +52,12 @@ type daemon struct {
 	loaded   atomic.Int64 // when the files in force were read, in Unix nanoseconds
 
 	applying sync.Mutex // is held from Prepare to Commit or Abandon
+
+	upgrading sync.Mutex         // is held while another process is to take the place of this one
+	upgrades  context.Context    // ends when the process is to stop
+	noUpgrade context.CancelFunc // ends it
+	replaced  chan struct{}      // closed when another process serves
+
 	watching sync.WaitGroup
 	// background ends with unwatch, at the end.
 	background context.Context
@@ -61,7 +71,8 @@ var _ api.Running = (*daemon)(nil)
 // On an error everything that was started has ended, but the store is open.
 func startDaemon(ctx context.Context, o daemonOptions) (*daemon, error) {
 	c := o.store.Current().Config
-	d := &daemon{options: o, started: time.Now(), fixed: fixedBy(c)}
+	d := &daemon{options: o, started: time.Now(), fixed: fixedBy(c), replaced: make(chan struct{})}
+	d.upgrades, d.noUpgrade = context.WithCancel(context.WithoutCancel(ctx))
 	d.log, d.logging = telemetry.NewLogger(c.Log, o.stderr)
 	d.registry = telemetry.New(telemetry.Options{
 		Version: version, Commit: commit, Pools: d.pools, Overdue: d.overdue, Memory: d.memory, Log: d.log,
@@ -74,7 +85,7 @@ func startDaemon(ctx context.Context, o daemonOptions) (*daemon, error) {
 	if err := d.openJournal(c); err != nil {
 		return nil, errors.Join(err, access.Close())
 	}
-	d.plane, err = o.newPlane(planeOptions{config: c, log: d.log, telemetry: d.registry, access: access, events: d.journal.Add})
+	d.plane, err = o.newPlane(planeOptions{config: c, log: d.log, telemetry: d.registry, access: access, events: d.journal.Add, inherited: o.inherited})
 	if err != nil {
 		return nil, errors.Join(err, d.closeLogs())
 	}
@@ -84,7 +95,7 @@ func startDaemon(ctx context.Context, o daemonOptions) (*daemon, error) {
 	if err := d.admin.Bind(); err != nil {
 		return nil, errors.Join(explainBind(err), d.plane.Shutdown(stop), d.closeLogs())
 	}
-	if err := d.plane.Start(ctx); err != nil {
+	if err := d.start(ctx, c); err != nil {
 		return nil, errors.Join(explainBind(err), d.admin.Close(stop), d.closeLogs())
 	}
 	d.bound.Store(true)
@@ -104,7 +115,7 @@ func (d *daemon) newAdmin(c *config.Config) *api.Server {
 		Socket: c.Admin.Socket, Listen: c.Admin.Listen,
 		Running: d, Checks: d.plane.Checks(), Metrics: d.registry.Handler(), Log: d.log,
 		Control: control{d.options.store, d}, Journal: d.journal, Access: d.accessRules, Refused: d.registry.AdminRefused,
-		Explain: d.plane.Explain,
+		Explain: d.plane.Explain, Upgrade: d.Upgrade, TakeOver: d.TakeOver, Inherited: d.options.inherited.ofAdmin(),
 	})
 }
 

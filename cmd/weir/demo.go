@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"weir/bench"
+	"weir/config/store"
 )
 
 const (
@@ -108,7 +109,7 @@ func (d *demo) run(ctx context.Context, cmd *cobra.Command, listen, admin string
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		return err
 	}
-	wanted, err := openStore(cmd, file)
+	wanted, err := openStore(cmd, store.Options{File: file})
 	if err != nil {
 		return err
 	}

@@ -23,8 +23,8 @@ func load(cmd *cobra.Command, file string, options ...config.Option) (*config.Co
 }
 
 // openStore opens the store of a configuration. If that is not valid, it is told as load does.
-func openStore(cmd *cobra.Command, file string, options ...config.Option) (*store.Store, error) {
-	s, err := store.Open(store.Options{File: file, Load: options})
+func openStore(cmd *cobra.Command, o store.Options) (*store.Store, error) {
+	s, err := store.Open(o)
 	if wrong, ok := errors.AsType[*store.InvalidError](err); ok {
 		return nil, invalid(cmd, wrong.Report)
 	}

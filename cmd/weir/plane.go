@@ -57,4 +57,5 @@ type planeOptions struct {
 	telemetry *telemetry.Registry
 	access    *telemetry.AccessLog
 	events    func(telemetry.Event) // takes what happens; never blocks
+	inherited *inheritance          // sockets that others have made; nil: none
 }

@@ -29,7 +29,10 @@ func newPlane(o planeOptions) (plane, error) {
 
 // newServerPlane builds it for a configuration without names.
 func newServerPlane(o planeOptions) (addressable, error) {
-	s, err := proxy.New(proxy.Options{Config: o.config, Log: o.log, Telemetry: o.telemetry, AccessLog: o.access, Events: o.events})
+	s, err := proxy.New(proxy.Options{
+		Config: o.config, Log: o.log, Telemetry: o.telemetry, AccessLog: o.access, Events: o.events,
+		Inherited: o.inherited.ofPlane(), Held: o.inherited.held(),
+	})
 	if err != nil {
 		return nil, err
 	}

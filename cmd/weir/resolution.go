@@ -9,6 +9,7 @@ import (
 
 	"weir/api"
 	"weir/config"
+	"weir/proxy"
 	"weir/resolve"
 	"weir/telemetry"
 )
@@ -39,6 +40,7 @@ var _ plane = (*namedPlane)(nil)
 func withNames(o planeOptions, lookup resolve.Lookup, build func(planeOptions) (addressable, error)) (*namedPlane, error) {
 	p := &namedPlane{options: o, wanted: o.config, turn: make(chan struct{}, 1)}
 	p.resolver = resolve.New(resolve.Options{Lookup: lookup, Changed: p.readdress, Observe: p.observe})
+	p.resolver.Remember(o.inherited.names())
 	o.config = p.resolver.Expand(o.config)
 	inner, err := build(o)
 	if err != nil {
@@ -59,6 +61,22 @@ func (p *namedPlane) Start(ctx context.Context) error {
 	defer p.release()
 	p.follow(p.wanted)
 	return nil
+}
+
+// Server implements server.
+func (p *namedPlane) Server() *proxy.Server { return p.addressable.(*serverPlane).server }
+
+// Names implements server.
+func (p *namedPlane) Names() []resolve.Status { return p.resolver.Status() }
+
+// Expand implements server.
+func (p *namedPlane) Expand(c *config.Config) *config.Config { return p.resolver.Expand(c) }
+
+// Follow implements server.
+func (p *namedPlane) Follow() {
+	p.turn <- struct{}{}
+	defer p.release()
+	p.follow(p.wanted)
 }
 
 // Prepare implements plane.

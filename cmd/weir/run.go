@@ -12,7 +12,9 @@ import (
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
 
+	"weir/api"
 	"weir/config"
+	"weir/config/store"
 )
 
 func newRun() *cobra.Command {
@@ -22,11 +24,16 @@ func newRun() *cobra.Command {
 		Long: `Run the load balancer, in the foreground, with the configuration in FILE.
 
 Signals: HUP reload; USR1 reopen the access log; TERM, QUIT, INT stop gracefully: not ready at once, then
-pre_stop, then no new connections and up to grace for work in flight; a second one: stop now.`,
+pre_stop, then no new connections and up to grace for work in flight; a second one: stop now. USR2 puts the
+program that is installed in the place of this process, as 'weir upgrade' does.
+
+Under systemd it tells when it serves, reloads and stops, feeds the watchdog, and takes the sockets of a .socket
+unit whose FileDescriptorName is that of a listener.`,
 		Args: noArgs,
 	}
 	file := cmd.Flags().StringP("config", "c", defaultConfig, "configuration file")
 	watch := cmd.Flags().Bool("watch", false, "reload when the content of the configuration changes, as with watch: true in it")
+	takeOver := cmd.Flags().Bool("take-over", false, "take the place of the process that runs with the same admin socket, without a client noticing")
 	cmd.RunE = verb(func(cmd *cobra.Command, _ []string) error {
 		// Whoever reads a log at night should not have to know where the process was started, and a reload
 		// must find the same paths.
@@ -34,9 +41,16 @@ pre_stop, then no new connections and up to grace for work in flight; a second o
 		if err != nil {
 			return err
 		}
-		wanted, err := openStore(cmd, path, config.CheckFiles())
+		this := thisProgram()
+		from, err := inherit(*takeOver, path)
 		if err != nil {
 			return err
+		}
+		wanted, err := openStore(cmd, store.Options{
+			File: path, Load: []config.Option{config.CheckFiles()}, Inherited: from.wish(), Wait: from.wait(),
+		})
+		if err != nil {
+			return from.refuse(from.explain(err, path))
 		}
 		signals := make(chan os.Signal, 8)
 		// Asked for before anything starts, so that no signal finds the default action.
@@ -46,10 +60,13 @@ pre_stop, then no new connections and up to grace for work in flight; a second o
 		signal.Ignore(syscall.SIGPIPE)
 		d, err := startDaemon(cmd.Context(), daemonOptions{
 			file: path, store: wanted, watch: *watch, stderr: cmd.ErrOrStderr(), newPlane: newPlane,
+			program: this, inherited: from, notify: newNotifier(),
 		})
 		if err != nil {
-			return errors.Join(err, wanted.Close())
+			return from.refuse(errors.Join(err, wanted.Close()))
 		}
+		d.taken()
+		d.tellManager(func(n *notifier) error { return n.ready(d.summary()) })
 		return d.obey(cmd.Context(), signals)
 	})
 	return cmd
@@ -61,6 +78,8 @@ func (d *daemon) obey(ctx context.Context, signals <-chan os.Signal) error {
 		select {
 		case <-ctx.Done():
 			return d.end(signals)
+		case <-d.replaced:
+			return d.depart(signals, false)
 		case s := <-signals:
 			switch s {
 			case syscall.SIGHUP:
@@ -69,9 +88,13 @@ func (d *daemon) obey(ctx context.Context, signals <-chan os.Signal) error {
 			case syscall.SIGUSR1:
 				d.Reopen()
 			case syscall.SIGUSR2:
-				d.log.Warn("binary upgrade (USR2) is not supported by this version")
+				// Upgrade logs the outcome. The other signals are obeyed meanwhile.
+				d.watching.Go(func() { _, _ = d.Upgrade(ctx, api.DefaultUpgradeTime) })
 			default:
 				d.log.Info("stopping", append(d.inFlight(), zap.Stringer("signal", s))...)
+				if d.endUpgrades() {
+					return d.depart(signals, true)
+				}
 				return d.end(signals)
 			}
 		}
@@ -81,6 +104,7 @@ func (d *daemon) obey(ctx context.Context, signals <-chan os.Signal) error {
 // end stops gracefully; a further signal to stop ends the patience.
 func (d *daemon) end(signals <-chan os.Signal) error {
 	d.Drain()
+	d.tellManager(func(n *notifier) error { return n.stopping("stopping: work in flight comes to its end") })
 	process := d.options.store.Current().Config.Process
 	ctx, cancel := context.WithTimeout(context.Background(), process.PreStop+process.Grace)
 	defer cancel()

@@ -376,3 +376,12 @@ func (p *Pool) Table() *persistence.Table {
 	}
 	return nil
 }
+
+// Idle reports whether no batch of datagrams is being served at this moment, or nobody is to receive any.
+func (k *Socket) Idle() bool {
+	if !k.mu.TryLock() {
+		return false
+	}
+	k.mu.Unlock()
+	return true
+}

@@ -93,6 +93,9 @@ func (g *Giving) Refuse(reason string) error {
 	return g.conn.refuse(reason)
 }
 
+// Refuse tells a process that nobody will give it anything.
+func Refuse(conn *Conn, reason string) error { return (&Giving{conn: conn}).Refuse(reason) }
+
 // refusalTime bounds the wait of somebody who has nothing more to say.
 const refusalTime = time.Second
 

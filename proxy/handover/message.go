@@ -18,6 +18,8 @@ type Offer struct {
 	PID        int
 	Version    string // of the binary
 	Generation uint64 // of the configuration in force
+	Names      []byte // addresses of backends that are names, in JSON
+	Wish       []byte // what is wanted beyond the files, as the store exports it
 	Sockets    []Socket
 }
 

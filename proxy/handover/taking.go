@@ -122,3 +122,11 @@ func (t *Taking) GiverDead(err error) bool {
 		}
 	}
 }
+
+// AwaitEnd waits until the giver has closed the connection, for a moment at most: then it has told whom it
+// concerns that another process serves.
+func (t *Taking) AwaitEnd() {
+	if err := t.conn.SetDeadline(time.Now().Add(refusalTime)); err == nil {
+		_, _ = t.conn.receive() // nothing comes
+	}
+}
