@@ -24,6 +24,7 @@ type Listener struct {
 	addr netip.AddrPort
 
 	paused atomic.Bool
+	spare  atomic.Pointer[accepting] // of an Accept that has returned; nil: it is in use
 	close  sync.Once
 	err    error
 }
@@ -184,25 +185,35 @@ func (l *Listener) Addr() netip.AddrPort { return l.addr }
 // Accept waits for the next connection. ErrClosed after Close, ErrPaused after Pause; a temporary lack of descriptors or
 // memory is reported as it is, and the caller paces itself.
 func (l *Listener) Accept() (*Conn, error) {
-	var (
-		fd     int
-		remote netip.AddrPort
-		errno  syscall.Errno
-	)
-	err := l.raw.Read(func(lfd uintptr) bool {
-		fd, remote, errno = accept(lfd)
-		return errno != syscall.EAGAIN
-	})
-	if err != nil {
+	a := l.spare.Swap(nil)
+	if a == nil { // the first one, or another goroutine is at it
+		a = &accepting{}
+		a.onReady = a.ready
+	}
+	defer l.spare.Store(a)
+	if err := l.raw.Read(a.onReady); err != nil {
 		if l.paused.Load() && errors.Is(err, os.ErrDeadlineExceeded) {
 			return nil, ErrPaused
 		}
 		return nil, ErrClosed
 	}
-	if errno != 0 {
-		return nil, os.NewSyscallError("accept", errno)
+	if a.errno != 0 {
+		return nil, os.NewSyscallError("accept", a.errno)
 	}
-	return l.accepted(fd, remote), nil
+	return l.accepted(a.fd, a.remote), nil
+}
+
+// accepting is an Accept in progress. It is kept for the next one, which then allocates nothing but the Conn.
+type accepting struct {
+	fd      int
+	remote  netip.AddrPort
+	errno   syscall.Errno
+	onReady func(fd uintptr) bool
+}
+
+func (a *accepting) ready(listener uintptr) bool {
+	a.fd, a.remote, a.errno = accept(listener)
+	return a.errno != syscall.EAGAIN
 }
 
 // Queued is Accept that does not wait: nil if no connection is there. It empties the queue before the

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"sync"
 	"syscall"
@@ -170,6 +171,37 @@ func TestAcceptMany(t *testing.T) {
 }
 
 // TestAcceptedOptions: what is set on the listening socket is inherited.
+// TestAcceptAllocs: an accepted connection costs its Conn, and nothing else.
+func TestAcceptAllocs(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector allocates")
+	}
+	const n = 50
+	l, err := Listen("127.0.0.1:0")
+	must(t, err)
+	defer l.Close()
+	for range n + 1 { // AllocsPerRun warms up once
+		c, err := net.Dial("tcp", l.Addr().String())
+		must(t, err)
+		defer c.Close()
+	}
+	var all []*Conn
+	all = slices.Grow(all, n+1)
+	if got := testing.AllocsPerRun(n, func() {
+		c, err := l.Accept()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		all = append(all, c)
+	}); got != 1 {
+		t.Errorf("%v allocations, want that of the Conn", got)
+	}
+	for _, c := range all {
+		must(t, c.Close())
+	}
+}
+
 func TestAcceptedOptions(t *testing.T) {
 	l := listening(t, "127.0.0.1:0")
 	d, err := Dial(l.Addr(), patience)
