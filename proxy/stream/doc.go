@@ -18,7 +18,8 @@
 // and drain_timeout has passed. Everything else is left alone, whatever happens to its backend.
 //
 // A reload replaces a [Site], or the settings of a [Pool], as a whole; a session goes on with those
-// that it began with.
+// that it began with, but is led by the routes of the moment in which its client is known. Those of a
+// listener that was removed have the drain_timeout of their pool (retire.go).
 //
 // Rules that must hold:
 //   - A lease is released once: by connectFailed or by finish.
