@@ -285,11 +285,18 @@ func (s *Server) sweepDatagrams(now time.Time) {
 	s.mu.Lock()
 	listeners := slices.Collect(maps.Values(d.listeners))
 	pools := slices.Collect(maps.Values(*d.pools.Load()))
+	var sockets []*datagram.Socket
+	for _, l := range listeners {
+		sockets = append(sockets, l.sockets...)
+	}
 	d.closed = slices.DeleteFunc(d.closed, func(p *datagram.Pool) bool { return p.Ended(now) })
 	pools = append(pools, d.closed...)
 	s.mu.Unlock()
 	for _, l := range listeners {
 		l.clients.Sweep(at)
+	}
+	for _, k := range sockets {
+		k.Sweep(at)
 	}
 	for _, p := range pools {
 		p.Sweep(at)

@@ -48,6 +48,7 @@ const (
 	DropBackend                       // it could not be sent to the backend
 	DropClient                        // it could not be sent to the client
 	DropMalformed                     // towards a quic pool: it is no packet of QUIC
+	DropOverrun                       // the kernel had no room for it: datagrams come faster than they are carried
 
 	dropCount
 )
@@ -66,6 +67,7 @@ var dropNames = [dropCount]string{
 	DropBackend:     "backend",
 	DropClient:      "client",
 	DropMalformed:   "malformed",
+	DropOverrun:     "overrun",
 }
 
 // String is the label value. A value outside the set is "backend".

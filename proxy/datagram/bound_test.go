@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"runtime"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -270,6 +271,40 @@ func TestLowerBound(t *testing.T) {
 	list[9].ask("b")
 	if n := len(o.sources()); n != sources {
 		t.Error("the one that was used last has made room, too")
+	}
+}
+
+// TestOverrun: what the kernel throws away because nobody takes it is counted, once.
+func TestOverrun(t *testing.T) {
+	r := newRig(t, rigOptions{}, newOrigin(t, "", echo).addr)
+	c := newClient(t, "", r.addr())
+	r.socket.mu.Lock() // it is busy
+	large := strings.Repeat("x", 60_000)
+	lost := func() uint32 {
+		n, ok := r.socket.listener.Lost()
+		if !ok {
+			t.Skip("this kernel does not say")
+		}
+		return n
+	}
+	for range 10_000 {
+		if c.send(large); lost() >= 5 {
+			break
+		}
+	}
+	n := lost()
+	r.socket.mu.Unlock()
+	if n == 0 {
+		t.Fatal("the buffer has no end")
+	}
+	for range 2 {
+		r.socket.Sweep(wire.Now())
+	}
+	if got := r.stats().Drops(telemetry.DropOverrun); got != uint64(n) {
+		t.Errorf("%d are counted, %d were lost", got, n)
+	}
+	if warned := r.logs.FilterMessage("datagrams are dropped").Len(); warned != 1 {
+		t.Errorf("%d lines in the log", warned)
 	}
 }
 

@@ -132,12 +132,12 @@ const warnPause = int64(10 * time.Second)
 func (c *Clients) drop(site *Site, why telemetry.DropReason, datagrams int, now int64) {
 	site.target.stats.Dropped(why, uint64(datagrams))
 	switch why {
-	case telemetry.DropDescriptors, telemetry.DropPorts, telemetry.DropNoBackendUp, telemetry.DropNoCapacity:
+	case telemetry.DropDescriptors, telemetry.DropPorts, telemetry.DropNoBackendUp, telemetry.DropNoCapacity, telemetry.DropOverrun:
 	default:
 		return // nothing that an operator has to know at once
 	}
 	if last := c.warned.Load(); (last == 0 || now-last > warnPause) && c.warned.CompareAndSwap(last, now) {
-		c.engine.Log.Warn("datagrams of new sessions are dropped",
+		c.engine.Log.Warn("datagrams are dropped",
 			zap.String("listener", site.name), zap.Stringer("reason", why), zap.Int("sessions", c.Count()))
 	}
 }

@@ -22,6 +22,7 @@ type Socket struct {
 	listener *wire.UDPListener
 	clients  atomic.Pointer[Clients]
 	closed   atomic.Bool
+	lost     uint32 // as the kernel counts, at the last Sweep
 	stopping chan struct{}
 	done     chan struct{} // closed when nobody receives
 	serving  bool          // somebody receives; the owner's changes alone look at it
@@ -66,7 +67,22 @@ func (e *Engine) Open(address string, beside []*Socket) (*Socket, error) {
 }
 
 func (e *Engine) newSocket(l *wire.UDPListener) *Socket {
-	return &Socket{engine: e, listener: l, stopping: make(chan struct{}), done: make(chan struct{})}
+	k := &Socket{engine: e, listener: l, stopping: make(chan struct{}), done: make(chan struct{})}
+	k.lost, _ = l.Lost() // another process may have counted some
+	return k
+}
+
+// Sweep counts what the kernel has thrown away since the last time: it comes faster than it is carried. It is
+// called about once a second, by one goroutine.
+func (k *Socket) Sweep(now int64) {
+	lost, ok := k.listener.Lost()
+	n := lost - k.lost
+	c := k.clients.Load()
+	if !ok || n == 0 || c == nil {
+		return
+	}
+	k.lost = lost
+	c.drop(c.site.Load(), telemetry.DropOverrun, int(n), now)
 }
 
 // Addr is the bound address.

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -306,6 +307,20 @@ func (l *UDPListener) Control(f func(fd uintptr)) error {
 		return ErrClosed
 	}
 	return nil
+}
+
+// Lost is how many datagrams the kernel has thrown away since the socket was made, most of them because
+// its buffer was full; it wraps around. ok is false if the kernel does not say (before Linux 4.12), or the
+// listener is closed.
+func (l *UDPListener) Lost() (n uint32, ok bool) {
+	var counters [unix.SK_MEMINFO_VARS]uint32
+	size := uint32(unsafe.Sizeof(counters))
+	err := l.raw.Control(func(fd uintptr) {
+		_, _, e := syscall.RawSyscall6(unix.SYS_GETSOCKOPT, fd, unix.SOL_SOCKET, unix.SO_MEMINFO,
+			uintptr(unsafe.Pointer(&counters)), uintptr(unsafe.Pointer(&size)), 0)
+		ok = e == 0 && size > 4*unix.SK_MEMINFO_DROPS
+	})
+	return counters[unix.SK_MEMINFO_DROPS], ok && err == nil
 }
 
 // End ends Receive, once serve has returned. The socket stays open.
