@@ -11,7 +11,7 @@ func processRows() []key {
 		{path: "state_dir", kind: kindFile,
 			doc: "Directory for what outlives a restart, made with mode 0700 if it is not there. In it are what was made through the API and the overrides of backends (`state.json`, `state.log`), each change synced before it is answered, and the key of session cookies (`session.key`). One process alone uses it. Empty: nothing is kept."},
 		{path: "watch", kind: kindBool, def: "false",
-			doc: "Reload when the content of a file changes: this one, an include, or a `${file:…}`. All are read every two seconds. `weir run --watch` turns it on too."},
+			doc: "Reload when the content of a file changes: this one, an include, or a `${file:…}`. All are read every two seconds; a change is taken when it has come to rest for half a second. `weir run --watch` turns it on too."},
 		{path: "limits", kind: kindObject, doc: "Limits of the whole process."},
 		{path: "limits.memory", kind: kindSize, def: "0", min: "64MiB", max: "1024TiB", zero: "by the environment",
 			doc: "Memory that the process lives within. From 95 % of it on new connections, UDP sessions and requests are refused, until there is less than 92 %; what runs goes on. The garbage collector keeps below 90 % what it can. 0: 90 % of the memory limit of the cgroup, or what makes the environment's GOMEMLIMIT 90 % of it; without either, no limit."},

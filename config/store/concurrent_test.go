@@ -203,24 +203,24 @@ func TestWatch(t *testing.T) {
 				_, _ = s.Reload(ctx)
 			})
 		}()
+		const quarter = round / settled
 		steps := []struct {
-			what   string
-			write  string
-			rounds int
-			want   int
+			what  string
+			write string
+			wait  time.Duration
+			want  int
 		}{
-			{"nothing", "", 5, 0},
-			{"changed, not at rest", plainFile + "# a", 1, 0},
-			{"changed again", plainFile + "# ab", 1, 0},
-			{"at rest", "", 1, 1},
-			{"no more", "", 5, 1},
-			{"half written", plainFile[:60], 2, 2},
-			{"told once", "", 5, 2},
-			{"whole again", plainFile + "# abc", 3, 3},
-			{"gone", "-", 4, 4},
-			{"back", plainFile + "# abc", 4, 5},
+			{"nothing", "", 4*round + 2*quarter, 0}, // from here on between two looks
+			{"changed, not at rest", plainFile + "# a", 2*quarter + quarter/2, 0},
+			{"changed again", plainFile + "# ab", quarter, 0},
+			{"at rest", "", quarter, 1},
+			{"no more", "", 5 * round, 1},
+			{"half written", plainFile[:60], 2 * round, 2},
+			{"told once", "", 5 * round, 2},
+			{"whole again", plainFile + "# abc", 2 * round, 3},
+			{"gone", "-", 2 * round, 4},
+			{"back", plainFile + "# abc", 2 * round, 5},
 		}
-		time.Sleep(round / 2) // between the rounds
 		for _, step := range steps {
 			switch step.write {
 			case "":
@@ -231,7 +231,7 @@ func TestWatch(t *testing.T) {
 			default:
 				o.write(step.write)
 			}
-			time.Sleep(time.Duration(step.rounds) * round)
+			time.Sleep(step.wait)
 			synctest.Wait()
 			if got := int(reloads.Load()); got != step.want {
 				t.Errorf("%s: %d reloads, want %d", step.what, got, step.want)

@@ -53,9 +53,9 @@ type Store struct {
 	lock    *lock         // the same
 	// suspended is the state directory while another process may have it.
 	suspended string
-	read    config.Report // of the last attempt to read the files
-	closed  bool
-	remarks []string // of Open
+	read      config.Report // of the last attempt to read the files
+	closed    bool
+	remarks   []string // of Open
 }
 
 // Carry makes p carry out the changes from now on. The current revision is in force in it already.

@@ -7,20 +7,24 @@ import (
 	"weir/config"
 )
 
+// settled is the part of a round for which the content of files must have stayed the same.
+const settled = 4
+
 // Watch looks at the files every round, while wanted says so, and calls reload when their content is
 // another than at the last attempt to read them. A file that is being written is let come to rest: its
-// content must be the same in two rounds. Watch returns when ctx ends; reload must call Reload.
+// content must be the same a quarter of a round later. Watch returns when ctx ends; reload must call Reload.
 func (s *Store) Watch(ctx context.Context, round time.Duration, wanted func() bool, reload func()) {
-	tick := time.NewTicker(round)
-	defer tick.Stop()
-	var seen config.Trace // in the last round, if it was news
+	timer := time.NewTimer(round)
+	defer timer.Stop()
+	var seen config.Trace // in the last look, if it was news
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-tick.C:
+		case <-timer.C:
 		}
 		if !wanted() {
+			timer.Reset(round)
 			continue
 		}
 		last, err := s.lastRead(ctx)
@@ -28,11 +32,16 @@ func (s *Store) Watch(ctx context.Context, round time.Duration, wanted func() bo
 			return
 		}
 		now := last.Again()
-		if now.Equal(last) || !now.Equal(seen) {
+		news := !now.Equal(last)
+		if news && !now.Equal(seen) {
 			seen = now
+			timer.Reset(round / settled)
 			continue
 		}
-		reload()
+		if news {
+			reload()
+		}
+		timer.Reset(round)
 	}
 }
 
