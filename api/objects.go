@@ -2,6 +2,7 @@ package api
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 
 	"weir/config"
@@ -87,7 +88,9 @@ func (m moment) pool(name string) (PoolObject, error) {
 func (m moment) backend(pool, name string) (BackendObject, error) {
 	common, err := object(m.Revision, store.Ref{Kind: store.Backend, Name: pool, Backend: name})
 	if err != nil {
-		return BackendObject{}, err
+		if common, err = m.address(pool, name, err); err != nil {
+			return BackendObject{}, err
+		}
 	}
 	o := BackendObject{Object: common, Pool: pool, Override: overrideOf(m.Overrides[store.BackendRef{Pool: pool, Backend: name}])}
 	if status := m.pools[pool]; status != nil {
@@ -100,6 +103,22 @@ func (m moment) backend(pool, name string) (BackendObject, error) {
 			}
 		}
 	}
+	return o, nil
+}
+
+// address is one address of a backend that is a name, NAME/IP, which can have an override of its own. It is
+// as its name is configured, and as it is only until the name resolves to something else: its tag is that of
+// the whole. Of what is none, the error is missing.
+func (m moment) address(pool, name string, missing error) (Object, error) {
+	status, slash := m.pools[pool], strings.LastIndexByte(name, '/')
+	if status == nil || slash < 0 || !slices.ContainsFunc(status.Backends, func(b BackendStatus) bool { return b.Name == name }) {
+		return Object{}, missing
+	}
+	o, err := object(m.Revision, store.Ref{Kind: store.Backend, Name: pool, Backend: name[:slash]})
+	if err != nil {
+		return Object{}, missing
+	}
+	o.Name, o.ReadOnly, o.ETag = name, true, quoted(m.Tag())
 	return o, nil
 }
 
