@@ -6,6 +6,7 @@ import (
 	"math"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"weir/balancer"
 	"weir/config"
@@ -214,11 +215,18 @@ func (f *flow) suppose(p place, own placePool) error {
 		for _, m := range pool.balancer.Snapshot().Members() {
 			names = append(names, m.Backend.Name())
 		}
-		if !slices.Contains(names, s.Backend) {
+		// The name of a host stands for all of its addresses.
+		meant := slices.DeleteFunc(slices.Clone(names), func(name string) bool {
+			return name != s.Backend && !strings.HasPrefix(name, s.Backend+"/")
+		})
+		if len(meant) == 0 {
 			return &UnknownError{Kind: "backend", Name: s.Backend, Pool: s.Pool, Known: names}
 		}
-		if f.Pool != nil && s.Pool == f.Pool.Name {
-			about = append(about, s.Supposition)
+		for _, name := range meant {
+			if f.Pool != nil && s.Pool == f.Pool.Name {
+				s.Supposition.Backend = name
+				about = append(about, s.Supposition)
+			}
 		}
 	}
 	switch {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -100,13 +102,18 @@ func (v stateVerb) command() (*cobra.Command, *locator) {
 	return cmd, where
 }
 
-// edit wants the state; if the configuration does too, nothing has to be overridden.
+// edit wants the state. If the configuration does too, an override of it is taken back, and one is made only
+// if the state is another one all the same: an address of a name can inherit that.
 func (v stateVerb) edit(b api.BackendObject, o *api.Override) {
-	if state, _ := configured(b); state == v.state {
+	state, _ := configured(b)
+	switch {
+	case state != v.state:
+		o.State = &v.state
+	case o.State != nil:
 		o.State = nil
-		return
+	case b.Status != nil && b.Status.State != v.state:
+		o.State = &v.state
 	}
-	o.State = &v.state
 }
 
 // report says what was done and how to undo it.
@@ -124,18 +131,44 @@ func (v stateVerb) report(cmd *cobra.Command, where *locator, a *admin, n backen
 	if _, err := fmt.Fprintf(out, "%s %s: %s. Undo: %s\n", n, v.becomes, nowOn(after), where.undo(former, n.String())); err != nil {
 		return err
 	}
-	if s := after.Status; s != nil && s.Eligible && v.state == "drain" {
+	if occupationOf(after).serving && v.state == "drain" {
 		_, err = fmt.Fprintf(cmd.ErrOrStderr(), "%s goes on taking flows: no other backend of %s can serve\n", n, n.pool)
 	}
 	return err
 }
 
+// occupation is what is on a backend, or on the addresses of one that is a name.
+type occupation struct {
+	active    int64
+	serving   bool // new flows may go to it
+	states    []string
+	inService bool
+}
+
+func occupationOf(b api.BackendObject) (l occupation) {
+	list := b.Addresses
+	if b.Status != nil {
+		list = append(list, *b.Status)
+	}
+	for _, s := range list {
+		l.active, l.serving, l.inService = l.active+s.Active, l.serving || s.Eligible, true
+		if !slices.Contains(l.states, s.State) {
+			l.states = append(l.states, s.State)
+		}
+	}
+	return l
+}
+
 // nowOn is how much a backend is busy with.
 func nowOn(b api.BackendObject) string {
-	if b.Status == nil {
+	l := occupationOf(b)
+	switch {
+	case !l.inService:
 		return "it is not in service"
+	case b.Status == nil:
+		return fmt.Sprintf("%s on its addresses (%d)", flows(l.active), len(b.Addresses))
 	}
-	return fmt.Sprintf("%s on it, %s", flows(b.Status.Active), b.Status.Health)
+	return fmt.Sprintf("%s on it, %s", flows(l.active), b.Status.Health)
 }
 
 // flows counts connections, requests or sessions.
@@ -154,15 +187,16 @@ func (a *admin) awaitDrained(ctx context.Context, out io.Writer, n backendName, 
 		if err != nil {
 			return err
 		}
-		if b.Status == nil || b.Status.Active == 0 {
+		l := occupationOf(b)
+		if l.active == 0 {
 			_, err := fmt.Fprintf(out, "%s is drained after %s\n", n, age(time.Since(began)))
 			return err
 		}
-		if b.Status.State != "drain" {
-			return fmt.Errorf("%s does not drain any more: it is %s, with %s", n, b.Status.State, flows(b.Status.Active))
+		if !slices.Contains(l.states, "drain") {
+			return fmt.Errorf("%s does not drain any more: it is %s, with %s", n, strings.Join(l.states, ", "), flows(l.active))
 		}
-		if b.Status.Active != last {
-			last = b.Status.Active
+		if l.active != last {
+			last = l.active
 			if _, err := fmt.Fprintf(out, "%s: %d left\n", n, last); err != nil {
 				return err
 			}

@@ -20,7 +20,8 @@ type backendName struct{ pool, backend string }
 
 func (n backendName) String() string { return n.pool + "/" + n.backend }
 
-// parseBackend reads POOL/BACKEND. The name of a backend may have a slash of its own, that of a pool has none.
+// parseBackend reads POOL/BACKEND, or POOL/BACKEND/IP of one address of a backend that is a name. Names have
+// no slash themselves.
 func parseBackend(text string) (backendName, error) {
 	pool, backend, ok := strings.Cut(text, "/")
 	if !ok || pool == "" || backend == "" {

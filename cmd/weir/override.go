@@ -71,7 +71,11 @@ func (a *admin) override(ctx context.Context, n backendName, edit func(b api.Bac
 		if edit(before, &o); same(had, o) {
 			return before, false, nil
 		}
-		err = a.putOverride(ctx, n, o, before.ETag)
+		tag := before.ETag
+		if strings.Contains(n.backend, "/") {
+			tag = "" // an address of a name is no object of its own
+		}
+		err = a.putOverride(ctx, n, o, tag)
 		if p, ok := errors.AsType[*api.Problem](err); ok && p.Status == http.StatusPreconditionFailed && try < overrideTries {
 			continue // somebody else has changed it meanwhile
 		}
@@ -119,7 +123,7 @@ func configured(b api.BackendObject) (state string, weight int) {
 	return state, weight
 }
 
-// inForce is state and weight with the override.
+// inForceOf is state and weight with the override.
 func inForceOf(b api.BackendObject) (state string, weight int) {
 	state, weight = configured(b)
 	if o := b.Override; o != nil && o.State != nil {
@@ -127,6 +131,9 @@ func inForceOf(b api.BackendObject) (state string, weight int) {
 	}
 	if o := b.Override; o != nil && o.Weight != nil {
 		weight = *o.Weight
+	}
+	if b.Status != nil { // an address of a name can inherit others
+		state, weight = b.Status.State, b.Status.Weight
 	}
 	return state, weight
 }
