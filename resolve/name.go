@@ -23,7 +23,7 @@ type State uint8
 const (
 	Resolving  State = iota // the first look-up is under way
 	Resolved                // the last look-up had usable addresses
-	Stale                   // the last look-up had none; those of an earlier one are in use
+	Stale                   // the last look-up had none; those of an earlier one, perhaps of a process before, are in use
 	Unresolved              // no look-up has had any
 )
 
@@ -64,7 +64,8 @@ type name struct {
 	answered bool // there was a look-up that ended
 	failures int  // in a row
 	note     string
-	left     []string // what Expand has not used, and why
+	left     []string     // what Expand has not used, and why
+	last     []netip.Addr // what an earlier process knew; used if the first look-up fails
 	stop     context.CancelFunc
 }
 
@@ -93,6 +94,9 @@ func (n *name) file(reply []netip.Addr, err error, at time.Time) Result {
 		n.note = got.note()
 	} else {
 		n.failures++
+		if s.State == Resolving && len(n.last) > 0 {
+			s.Addresses, r.Added = n.last, n.last
+		}
 		s.State = Unresolved
 		if len(s.Addresses) > 0 {
 			s.State = Stale

@@ -29,6 +29,9 @@ type Options struct {
 	Observe func(Result)
 	// Concurrency is how many look-ups may run at a time. 0: 64.
 	Concurrency int
+	// Last is the addresses that a process which has ended knew of hosts. They are used for a name whose
+	// first look-up has failed, until there is an answer.
+	Last map[string][]netip.Addr
 	// Local lists the addresses of this machine. nil: those of its interfaces.
 	Local func() ([]netip.Addr, error)
 	// Rand jitters the intervals; the Resolver owns it from then on. nil: one with a random seed.
@@ -99,7 +102,7 @@ func (r *Resolver) Follow(c *config.Config) {
 			key := Key{p.Name, b.Name}
 			n := before[key]
 			if n == nil || n.status.Host != b.Host {
-				n = &name{status: Status{Key: key, Host: b.Host, Since: time.Now()}}
+				n = &name{status: Status{Key: key, Host: b.Host, Since: time.Now()}, last: sift(r.options.Last[b.Host]).addresses}
 				n.adopt(known(before, b.Host))
 			}
 			kept[n], n.status.Port = true, b.Port
@@ -136,10 +139,10 @@ func known(names map[Key]*name, host string) *name {
 
 // schedule starts the look-ups of n, if they do not run at that interval. mu must be held.
 func (r *Resolver) schedule(n *name, interval time.Duration) {
-	if n.stop != nil && n.interval == interval {
-		return
-	}
 	if n.stop != nil {
+		if n.interval == interval {
+			return
+		}
 		n.stop()
 	}
 	n.interval = interval

@@ -28,6 +28,7 @@ type namedPlane struct {
 	addressable
 	options  planeOptions
 	resolver *resolve.Resolver
+	last     *lastNames
 
 	turn   chan struct{}  // has one place, taken from Prepare to its end and while addresses change
 	wanted *config.Config // in force, with names; guarded by turn
@@ -39,7 +40,8 @@ var _ plane = (*namedPlane)(nil)
 // without.
 func withNames(o planeOptions, lookup resolve.Lookup, build func(planeOptions) (addressable, error)) (*namedPlane, error) {
 	p := &namedPlane{options: o, wanted: o.config, turn: make(chan struct{}, 1)}
-	p.resolver = resolve.New(resolve.Options{Lookup: lookup, Changed: p.readdress, Observe: p.observe})
+	p.last = newLastNames(o.config.StateDir, o.log)
+	p.resolver = resolve.New(resolve.Options{Lookup: lookup, Changed: p.readdress, Observe: p.observe, Last: p.last.load()})
 	p.resolver.Remember(o.inherited.names())
 	o.config = p.resolver.Expand(o.config)
 	inner, err := build(o)
@@ -124,11 +126,12 @@ func (p *namedPlane) follow(c *config.Config) {
 	p.resolver.Follow(c)
 }
 
-// readdress puts in force what has been learnt of the names.
+// readdress puts in force what has been learnt of the names, and keeps it for a restart.
 func (p *namedPlane) readdress() {
 	p.turn <- struct{}{}
-	defer p.release()
 	p.addressable.Repopulate(p.resolver.Expand(p.wanted))
+	p.release()
+	p.last.save(p.resolver.Status())
 }
 
 // Shutdown looks nothing up any more, and shuts the data plane down.
