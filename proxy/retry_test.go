@@ -47,6 +47,23 @@ func TestConnectFailureOfAll(t *testing.T) {
 	}
 }
 
+// TestRetriesAreTries: what is counted is that another backend was tried, not that one was wanted.
+func TestRetriesAreTries(t *testing.T) {
+	for n := range uint64(3) {
+		var addrs []fmt.Stringer
+		for range n + 1 {
+			addrs = append(addrs, lbtest.Refusing(t))
+		}
+		r := start(t, site("", "", addrs...))
+		c := r.dial()
+		c.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+		c.want("GET", 503, "")
+		if got := r.stats.Pool("app").Counts().Retries; got != n {
+			t.Errorf("%d retries were counted with %d backends, want %d", got, n+1, n)
+		}
+	}
+}
+
 func TestConnectFailureWithoutRetries(t *testing.T) {
 	o := answering(t, ok200)
 	r := start(t, site("", "retries: { on: [] }", lbtest.Refusing(t), o.Addr()))

@@ -36,8 +36,10 @@ type exchange struct {
 	member   membership // of a session
 
 	tried    balancer.Tried
-	failed   *failure // of the backend tried last
-	cause    error    // of failed, for the log
+	failed   *failure              // of the backend tried last
+	cause    error                 // of failed, for the log
+	again    bool                  // another backend is to be tried, because of
+	why      telemetry.RetryReason // this
 	attempts int
 	leased   bool
 	lease    balancer.Lease

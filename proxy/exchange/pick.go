@@ -38,7 +38,7 @@ func (c *client) acquire() bool {
 			c.fail(x.failed)
 			return false
 		}
-		x.target.pool.stats.Retry(telemetry.RetryConnectFailure)
+		x.again, x.why = true, telemetry.RetryConnectFailure
 	}
 }
 
@@ -58,6 +58,10 @@ func (c *client) pick() bool {
 		if x.settings.sticky.claims(&x.member, lease.Backend()) {
 			x.lease, x.leased = lease, true
 			x.attempts++
+			if x.again {
+				x.again = false
+				x.target.pool.stats.Retry(x.why)
+			}
 			return true
 		}
 		lease.Release()

@@ -63,7 +63,7 @@ func (c *client) retryElsewhere(wanted bool, f *failure, why telemetry.RetryReas
 	x.lease.Release()
 	x.leased, x.fresh, x.failed, x.cause = false, false, f, nil
 	x.tried.Add(b)
-	x.target.pool.stats.Retry(why)
+	x.again, x.why = true, why
 	return true
 }
 

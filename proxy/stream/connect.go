@@ -57,6 +57,9 @@ func (s *session) open() (*cause, error) {
 			}
 			return why, cause
 		}
+		if failure != nil {
+			pool.stats.Retry(telemetry.RetryConnectFailure)
+		}
 		err := s.dial(pool)
 		if err == nil {
 			break
@@ -70,7 +73,6 @@ func (s *session) open() (*cause, error) {
 		if s.attempts > s.settings.attempts || !s.settings.retry {
 			return failure, cause
 		}
-		pool.stats.Retry(telemetry.RetryConnectFailure)
 	}
 	if r := bond.Result(); r != persistence.None {
 		pool.stats.Session(s.shard, sessionResults[r])

@@ -131,6 +131,8 @@ func TestSessionWithoutBackend(t *testing.T) {
 			r.refused()
 			if e := r.wantOutcome(tt.outcome, "weir", 1); !strings.Contains(e.Reason, tt.reason) {
 				t.Errorf("the reason is %q", e.Reason)
+			} else if got := r.engine.Telemetry.Pool("sql").Counts().Retries; got != uint64(max(e.Attempts-1, 0)) {
+				t.Errorf("%d retries are counted after %d attempts", got, e.Attempts)
 			}
 		})
 	}
