@@ -196,7 +196,7 @@ func TestQuarantine(t *testing.T) {
 // client is not served at all.
 func TestQuarantineInUse(t *testing.T) {
 	o := newOrigin(t, "", echo)
-	r := newRig(t, rigOptions{ports: portRange{first: 45000, last: 45007}, listen: func(l *config.Listener) { l.UDP.MaxSessions = 1 }}, o.addr)
+	r := newRig(t, rigOptions{ports: portRange{first: 25000, last: 25007}, listen: func(l *config.Listener) { l.UDP.MaxSessions = 1 }}, o.addr)
 	for range 8 { // each evicts the one before
 		newClient(t, "", r.addr()).ask("a")
 	}

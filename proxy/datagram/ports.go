@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"net"
 	"net/netip"
 	"os"
 	"strconv"
@@ -114,6 +115,45 @@ func (p *ports) vacate(port uint16, until int64) {
 	*p.entry(port) = ticks(until)
 	p.none = min(p.none, ticks(until))
 	p.latest = max(p.latest, ticks(until))
+}
+
+// yieldWait is how long the last of those who use a session may take to let go of it.
+const yieldWait = 100 * time.Millisecond
+
+// yield ends the sessions that have the port of an address on this side, and reports whether there were
+// some: a listener that a reload adds must not find its port taken by chance.
+func (e *Engine) yield(address string) (were bool) {
+	a, err := net.ResolveUDPAddr("udp", address)
+	if err != nil || a.Port == 0 {
+		return false
+	}
+	e.mu.Lock()
+	loops := e.loops
+	e.mu.Unlock()
+	for _, l := range loops {
+		for _, s := range l.on(uint16(a.Port)) {
+			s.end(endYielded)
+			for end := time.Now().Add(yieldWait); s.refs.Load() > 1 && time.Now().Before(end); {
+				time.Sleep(yieldWait / 100)
+			}
+			s.release()
+			were = true
+		}
+	}
+	return were
+}
+
+// on lists the sessions that have a port on this side, held.
+func (l *loop) on(port uint16) (list []*session) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, at := range l.slots {
+		if s := at.session; s != nil && s.port == port {
+			s.hold()
+			list = append(list, s)
+		}
+	}
+	return list
 }
 
 // entry is that of a port. mu must be held.

@@ -1,6 +1,8 @@
 package datagram
 
 import (
+	"errors"
+	"net"
 	"testing"
 	"time"
 
@@ -91,11 +93,47 @@ func TestPortRange(t *testing.T) {
 	}
 }
 
+// TestListenerGetsItsPort: a session that has the port of a new listener on this side makes way for it.
+func TestListenerGetsItsPort(t *testing.T) {
+	o := newOrigin(t, "", echo)
+	r := newRig(t, rigOptions{ports: portRange{first: 25200, last: 25203}}, o.addr)
+	var list []*client
+	for range 4 {
+		c := newClient(t, "", r.addr())
+		c.ask("x")
+		list = append(list, c)
+	}
+	k, err := r.engine.Open("127.0.0.1:25202", nil)
+	must(t, err)
+	defer k.Close()
+	if n := r.clients.Count(); n != 3 {
+		t.Errorf("%d sessions, want one less", n)
+	}
+	if n := r.stats().Outcome(telemetry.OutcomeEvicted); n != 1 {
+		t.Errorf("%d have made room", n)
+	}
+	answered := 0
+	for _, c := range list {
+		c.send("again")
+	}
+	eventually(t, "three have a port", func() bool {
+		answered = o.received() - 4
+		return answered == 3 && r.stats().Drops(telemetry.DropPorts) == 1
+	})
+	if _, err := r.engine.Open("127.0.0.1:25202", nil); err == nil {
+		t.Error("an address is bound twice")
+	}
+	var taken *net.OpError
+	if _, err := r.engine.Open(o.addr.String(), nil); !errors.As(err, &taken) {
+		t.Errorf("somebody else's port: %v", err)
+	}
+}
+
 // TestPortsElsewhere: where no port is left towards one backend, another one serves.
 func TestPortsElsewhere(t *testing.T) {
 	b1, b2 := newOrigin(t, "", named("b1")), newOrigin(t, "", named("b2"))
 	r := newRig(t, rigOptions{
-		ports: portRange{first: 45100, last: 45103}, pool: func(p *config.Pool) { p.Backends[0].Weight = 3 },
+		ports: portRange{first: 25100, last: 25103}, pool: func(p *config.Pool) { p.Backends[0].Weight = 3 },
 	}, b1.addr, b2.addr)
 	got := map[string]int{}
 	for range 8 {

@@ -52,18 +52,26 @@ type tally struct{ datagrams, bytes int }
 // Open binds address, beside sockets that overlap it and are to be closed. Nothing is received before
 // Serve.
 func (e *Engine) Open(address string, beside []*Socket) (*Socket, error) {
-	l, err := wire.ListenUDP(address)
-	if errors.Is(err, syscall.EADDRINUSE) && len(beside) > 0 {
-		var others []*wire.UDPListener
-		for _, k := range beside {
-			others = append(others, k.listener)
-		}
-		l, err = wire.ListenUDPBeside(address, others)
+	var others []*wire.UDPListener
+	for _, k := range beside {
+		others = append(others, k.listener)
+	}
+	l, err := listen(address, others)
+	if errors.Is(err, syscall.EADDRINUSE) && e.yield(address) {
+		l, err = listen(address, others)
 	}
 	if err != nil {
 		return nil, err
 	}
 	return e.newSocket(l), nil
+}
+
+func listen(address string, others []*wire.UDPListener) (*wire.UDPListener, error) {
+	l, err := wire.ListenUDP(address)
+	if errors.Is(err, syscall.EADDRINUSE) && len(others) > 0 {
+		return wire.ListenUDPBeside(address, others)
+	}
+	return l, err
 }
 
 func (e *Engine) newSocket(l *wire.UDPListener) *Socket {
