@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"strings"
 	"time"
 
 	"weir/balancer"
@@ -32,9 +33,20 @@ func (s *session) verdict(why *cause, err error) end {
 	e := failed(why)
 	e.linger = why == causeHandshake // by an alert, which a reset could overtake
 	if err != nil {
-		e.reason += ": " + err.Error()
+		e.reason += ": " + bounded(err.Error())
 	}
 	return e
+}
+
+// maxDetail bounds what an error adds to a reason, in bytes: those of TLS quote what the client has sent.
+const maxDetail = 200
+
+// bounded is the beginning of a text.
+func bounded(text string) string {
+	if len(text) <= maxDetail {
+		return text
+	}
+	return strings.ToValidUTF8(text[:maxDetail], "") + "…"
 }
 
 // judge says in the words of the telemetry how a relay ended.

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"weir/config"
 	"weir/internal/lbtest"
@@ -225,5 +226,24 @@ func TestNamesOfTheClient(t *testing.T) {
 		if e := r.entries(i + 1)[i]; e.SNI != tt.want {
 			t.Errorf("%.20q is logged as %.20q, want %q", tt.name, e.SNI, tt.want)
 		}
+	}
+}
+
+// TestReasonsAreBounded: what a client sends cannot make a line of the access log long.
+func TestReasonsAreBounded(t *testing.T) {
+	r := newRig(t, nil, named(t, "a").Addr())
+	trust := terminate(t, r)
+	trust.NextProtos = nil
+	for range 200 {
+		trust.NextProtos = append(trust.NextProtos, strings.Repeat("é", 100))
+	}
+	c := r.dial()
+	if err := tls.Client(c, trust).Handshake(); err == nil {
+		t.Fatal("a protocol was agreed on")
+	}
+	c.Close()
+	e := r.entries(1)[0]
+	if e.Outcome != "bad_request" || len(e.Reason) > 300 || !strings.Contains(e.Reason, "application protocol") || !utf8.ValidString(e.Reason) {
+		t.Errorf("logged as %s with %d bytes: %.300q", e.Outcome, len(e.Reason), e.Reason)
 	}
 }
