@@ -114,10 +114,6 @@ func (t *stream) run(gone, closing <-chan struct{}) {
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("X-Accel-Buffering", "no") // nginx would hold events back
-	// The time-out for the request would end a stream of which nothing more is read.
-	if t.control.SetReadDeadline(time.Time{}) != nil {
-		return
-	}
 	if t.send(fmt.Appendf(nil, "retry: %d\n\n", reconnect.Milliseconds())) != nil {
 		return
 	}

@@ -274,7 +274,6 @@ func (p *pipeWriter) Write(b []byte) (int, error) {
 }
 func (p *pipeWriter) Flush()                           {}
 func (p *pipeWriter) SetWriteDeadline(time.Time) error { return nil }
-func (p *pipeWriter) SetReadDeadline(time.Time) error  { return nil }
 
 // TestEventsStalled: a client that takes nothing is cut, and others are served meanwhile.
 func TestEventsStalled(t *testing.T) {
@@ -301,6 +300,17 @@ func TestEventsStalled(t *testing.T) {
 		}
 		g.journal.Add(telemetry.Event{Kind: telemetry.EventHealth, Message: "more", Fields: fields})
 		g.do("GET", "/livez", "").must(t, 200)
+	}
+}
+
+// TestEventsOutliveTimeouts: a stream of which nothing is read goes on beyond the time that a request has.
+func TestEventsOutliveTimeouts(t *testing.T) {
+	const limit = 100 * time.Millisecond
+	g := newRig(t, func(o *Options) { o.read = limit })
+	f := g.follow("")
+	for began := time.Now(); time.Since(began) < 4*limit; {
+		g.tell("more")
+		f.event("more")
 	}
 }
 

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -57,6 +58,7 @@ type Options struct {
 	Refused func(telemetry.AdminRefusal)
 
 	stalled time.Duration // instead of stallTimeout, for tests
+	read    time.Duration // instead of readTimeout, for tests
 }
 
 // Server is the admin server.
@@ -86,9 +88,8 @@ func New(o Options) *Server {
 	if o.Access == nil {
 		o.Access = func() Access { return Access{} }
 	}
-	if o.stalled == 0 {
-		o.stalled = stallTimeout
-	}
+	o.stalled = cmp.Or(o.stalled, stallTimeout)
+	o.read = cmp.Or(o.read, readTimeout)
 	return &Server{
 		options: o,
 		guard: &guard{
@@ -176,7 +177,7 @@ func (s *Server) add(name string, l net.Listener, onSocket bool) {
 			Handler:           s.handler(onSocket),
 			ConnContext:       withPeer,
 			ReadHeaderTimeout: headerTimeout,
-			ReadTimeout:       readTimeout,
+			ReadTimeout:       s.options.read,
 			WriteTimeout:      writeTimeout,
 			IdleTimeout:       idleTimeout,
 			MaxHeaderBytes:    maxHeader,

@@ -93,7 +93,9 @@ const watchRound = 2 * time.Second
 // startWatching reloads when a file changes, while that is wanted, and tells how drains go.
 func (d *daemon) startWatching() {
 	d.watching.Go(func() { d.watch(d.background) })
-	d.watching.Go(func() { d.watchDrains(d.background) })
+	w := drainWatch{}
+	w.look(d.plane.Pools()) // what drains from the start is no news
+	d.watching.Go(func() { d.watchDrains(d.background, w) })
 	d.watching.Go(func() { d.feedWatchdog(d.background) })
 }
 

@@ -44,10 +44,9 @@ func (d *daemon) closeLogs() error {
 }
 
 // watchDrains tells when backends begin to drain and when they have no flows left.
-func (d *daemon) watchDrains(ctx context.Context) {
+func (d *daemon) watchDrains(ctx context.Context, w drainWatch) {
 	tick := time.NewTicker(drainRound)
 	defer tick.Stop()
-	w := drainWatch{known: drains(d.plane.Pools())}
 	for {
 		select {
 		case <-tick.C:
@@ -60,51 +59,36 @@ func (d *daemon) watchDrains(ctx context.Context) {
 	}
 }
 
-// drainWatch knows which backends drain.
-type drainWatch struct {
-	known map[drainKey]drainState
-}
+// drainWatch knows which backends drain, and whether they have drained.
+type drainWatch struct{ drained map[drainKey]bool }
 
 type drainKey struct{ pool, backend string }
 
-// drainState is a backend that drains, and how many flows it had when it was looked at last.
-type drainState struct{ active int64 }
-
-// drains are the backends that drain at this moment.
-func drains(pools []api.Pool) map[drainKey]drainState {
-	found := map[drainKey]drainState{}
-	for _, p := range pools {
-		for _, m := range p.Snapshot().Members() {
-			if m.State == config.Drain {
-				found[drainKey{p.Name(), m.Backend.Name()}] = drainState{m.Backend.Active()}
-			}
-		}
-	}
-	return found
-}
-
-// look compares with the last look, in the order of the pools.
+// look compares with the last look, in the order of the pools. Sessions may come back to a backend that has
+// drained; that is not told again.
 func (w *drainWatch) look(pools []api.Pool) (events []telemetry.Event) {
-	now := drains(pools)
+	now := map[drainKey]bool{}
 	for _, p := range pools {
 		for _, m := range p.Snapshot().Members() {
-			key := drainKey{p.Name(), m.Backend.Name()}
-			state, draining := now[key]
-			if !draining {
+			if m.State != config.Drain {
 				continue
 			}
-			before, known := w.known[key]
-			name := key.pool + "/" + key.backend
+			key, active := drainKey{p.Name(), m.Backend.Name()}, m.Backend.Active()
+			tell := func(kind, message string) {
+				events = append(events, telemetry.Event{Kind: kind, Pool: key.pool, Backend: key.backend,
+					Message: key.pool + "/" + key.backend + " " + message})
+			}
+			drained, known := w.drained[key]
 			if !known {
-				events = append(events, telemetry.Event{Kind: telemetry.EventDrainBegun, Pool: key.pool, Backend: key.backend,
-					Message: fmt.Sprintf("%s drains: %d flows are left", name, state.active)})
+				tell(telemetry.EventDrainBegun, fmt.Sprintf("drains, flows that are left: %d", active))
 			}
-			if state.active == 0 && (!known || before.active > 0) {
-				events = append(events, telemetry.Event{Kind: telemetry.EventDrainEnded, Pool: key.pool, Backend: key.backend,
-					Message: name + " has drained: no flow is left"})
+			if active == 0 && !drained {
+				tell(telemetry.EventDrainEnded, "has drained: no flow is left")
+				drained = true
 			}
+			now[key] = drained
 		}
 	}
-	w.known = now
+	w.drained = now
 	return events
 }
