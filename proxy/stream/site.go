@@ -24,6 +24,7 @@ type Site struct {
 	stats    *telemetry.Listener
 	routes   *route.Streams[*target]
 	nowhere  *target // of what no route takes
+	pools    []*Pool // that routes lead to
 
 	tls     *tls.Config    // nil: bytes are carried as they come
 	proxies []netip.Prefix // whose connections begin with a PROXY header
@@ -62,11 +63,17 @@ func (e *Engine) NewSite(o SiteOptions) *Site {
 		}
 		return targets[pool]
 	}
-	return &Site{
+	s := &Site{
 		name: c.Name, maxConns: int64(c.Limits.MaxConnections), idle: c.Timeouts.TCPIdle, tcp: c.TCP, gate: gate, stats: e.Telemetry.Listener(c.Name),
 		routes: route.NewStreams(c.Routes, c.Pool, lead), nowhere: lead(""),
 		tls: o.TLS, proxies: c.Proxy.From, opening: c.Timeouts.TLS,
 	}
+	for _, t := range targets {
+		if t.pool != nil {
+			s.pools = append(s.pools, t.pool)
+		}
+	}
+	return s
 }
 
 // CheckSite reports what NewSite could not use of c.
