@@ -15,6 +15,9 @@ func TestMain(m *testing.M) {
 	if name := os.Getenv(backendName); name != "" {
 		os.Exit(backendMain(name, os.Getenv(backendAddress)))
 	}
+	if how := os.Getenv(takerName); how != "" {
+		os.Exit(takerMain(how))
+	}
 	os.Exit(withBinary(m))
 }
 

@@ -238,9 +238,9 @@ func (g *giver) late(err error) error {
 			return errStopping
 		}
 		if g.frozen.IsZero() {
-			return fmt.Errorf("the new process was not ready within %s; allow it more with --timeout, or see its log", g.within)
+			return fmt.Errorf("not ready within %s; allow it more with --timeout, or see its log", g.within)
 		}
-		return fmt.Errorf("the new process did not take over within %s", commitTime)
+		return fmt.Errorf("it did not take over within %s", commitTime)
 	}
 	return err
 }

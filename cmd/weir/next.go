@@ -106,10 +106,10 @@ func (n *next) kill() {
 // explain says of an error of a process that has ended how it did, if it has said nothing itself.
 func (n *next) explain(err error) error {
 	switch {
-	case n.killed:
-		return fmt.Errorf("the new process: %w; it was ended", err)
 	case errors.Is(err, handover.ErrGone):
 		return fmt.Errorf("the new process ended before it served (%s); see the log", n.cmd.ProcessState)
+	case n.killed:
+		return fmt.Errorf("the new process: %w; it was ended", err)
 	}
 	return fmt.Errorf("the new process: %w", err)
 }

@@ -46,11 +46,9 @@ unit whose FileDescriptorName is that of a listener.`,
 		if err != nil {
 			return err
 		}
-		wanted, err := openStore(cmd, store.Options{
-			File: path, Load: []config.Option{config.CheckFiles()}, Inherited: from.wish(), Wait: from.wait(),
-		})
+		wanted, err := from.open(cmd, store.Options{File: path, Load: []config.Option{config.CheckFiles()}})
 		if err != nil {
-			return from.refuse(from.explain(err, path))
+			return from.refuse(err)
 		}
 		signals := make(chan os.Signal, 8)
 		// Asked for before anything starts, so that no signal finds the default action.

@@ -13,11 +13,13 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/spf13/cobra"
 	"go.uber.org/zap"
 	"golang.org/x/sys/unix"
 
 	"weir/api"
 	"weir/config"
+	"weir/config/store"
 	"weir/proxy"
 	"weir/proxy/handover"
 	"weir/resolve"
@@ -33,6 +35,7 @@ type inheritance struct {
 	sockets []handover.Socket // of the data plane
 	admin   []api.Inherited
 	numbers map[string]int // of those of the admin server, by their addresses
+	started bool           // by the process before
 	dead    bool           // the process before has ended in between
 }
 
@@ -60,7 +63,12 @@ func inherit(takeOver bool, file string) (*inheritance, error) {
 	if err != nil {
 		return nil, err
 	}
-	return takeFrom(conn)
+	h, err := takeFrom(conn)
+	if err != nil {
+		return nil, err
+	}
+	h.started = text != ""
+	return h, nil
 }
 
 func inheritedConn(text string) (*handover.Conn, error) {
@@ -172,33 +180,33 @@ func (h *inheritance) ofAdmin() []api.Inherited {
 // held reports whether another process serves until this one is told to.
 func (h *inheritance) held() bool { return h != nil && h.taking != nil }
 
-// wait is how long the state directory may still be another process's.
-func (h *inheritance) wait() time.Duration {
-	if h.held() {
-		return time.Second
+// open opens the store. What is wrong with a configuration is told by the process before, if that has started
+// this one.
+func (h *inheritance) open(cmd *cobra.Command, o store.Options) (*store.Store, error) {
+	o.Inherited = h.wish()
+	if !h.held() {
+		return openStore(cmd, o)
 	}
-	return 0
+	o.Wait = stateDirTime
+	return store.Open(o)
 }
 
-// explain says what is wrong with a configuration, of an error that is told on standard error only.
-func (h *inheritance) explain(err error, file string) error {
-	if f, ok := errors.AsType[*failure](err); !ok || f.err != nil || !h.held() {
-		return err
-	}
-	if _, report := config.Load(file, config.CheckFiles()); report.Errors() > 0 {
-		h.taking.Refuse(report.Err().Error())
-	}
-	return err
-}
+// stateDirTime is how long the state directory may still be that of the process before.
+const stateDirTime = time.Second
 
-// refuse tells the process before why this one does not take over, and returns it.
+// refuse gives back what there is, because of an error that it returns. A process that has started this one
+// is told the reason, and logs it, so that there is nothing left to say.
 func (h *inheritance) refuse(err error) error {
-	if h.taking == nil {
+	if !h.held() {
 		closeSockets(h.sockets)
 		return err
 	}
-	h.taking.Refuse(err.Error())
-	return errors.Join(err, h.conn.Close())
+	told := h.taking.Refuse(err.Error())
+	err = errors.Join(err, h.conn.Close())
+	if h.started && told == nil {
+		return &failure{exitInvalid, nil}
+	}
+	return err
 }
 
 // takeOver is Start for a data plane that goes on for the one of another process. It returns when this one

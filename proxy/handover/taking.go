@@ -97,11 +97,12 @@ func (t *Taking) Ready() error {
 // Serving says that this process serves.
 func (t *Taking) Serving() error { return t.conn.send(kindServing, nil, nil) }
 
-// Refuse tells the giver why this process does not go on. It may be that nobody hears it.
-func (t *Taking) Refuse(reason string) {
-	if err := t.conn.SetDeadline(time.Now().Add(refusalTime)); err == nil {
-		_ = t.conn.refuse(reason)
+// Refuse tells the giver why this process does not go on.
+func (t *Taking) Refuse(reason string) error {
+	if err := t.conn.SetDeadline(time.Now().Add(refusalTime)); err != nil {
+		return err
 	}
+	return t.conn.refuse(reason)
 }
 
 // deathTime is how long a process may take from closing its descriptors to its end.
