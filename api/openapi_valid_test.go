@@ -2,6 +2,7 @@ package api
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -10,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/jsonschema-go/jsonschema"
 )
@@ -134,6 +136,7 @@ func TestOpenAPIHasEveryRoute(t *testing.T) {
 	g := newRig(t, func(o *Options) {
 		o.Explain = func(ExplainQuery) (Explanation, error) { return Explanation{}, nil }
 		o.Metrics = http.NotFoundHandler()
+		o.Upgrade = func(context.Context, time.Duration) (Upgraded, error) { return Upgraded{}, nil }
 	})
 	paths := member(decode[map[string]any](t, g.do("GET", "/openapi.json", "").body), "paths")
 	described := 0
