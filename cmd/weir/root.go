@@ -30,7 +30,7 @@ Exit codes: 0 fine, 1 invalid or not ready, 2 usage, 3 daemon unreachable, 4 ref
 	help := newHelp()
 	root.SetHelpCommand(help)
 	root.AddCommand(
-		newRun(), newCheck(), newSchema(), newReload(), newUpgrade(),
+		newRun(), newCheck(), newFmt(), newSchema(), newReload(), newUpgrade(),
 		newStatus(), newTop(), newExplain(), newHealth(), newEvents(), newConfig(),
 		newDrain(), newReady(), newMaintenance(), newWeight(), newOverride(), newDebug(),
 		newSimulate(), newDemo(),
