@@ -81,7 +81,7 @@ func timeoutBounds(f features) []bound {
 	grace.zero = "not at all"
 	preStop := t("pre_stop", "", "0s", "Between \"not ready\" and the end of accepting.")
 	preStop.zero = "none"
-	drain := with(f.capacity, t("drain", "", "5m", "What is left on a backend this long after it began to drain, or was removed, is cut. A pool has it as `drain_timeout`."))
+	drain := with(f.capacity, t("drain", "", "5m", "What is left on a backend this long after it began to drain, or was removed, is cut, as are TCP connections whose listener was removed. A pool has it as `drain_timeout`."))
 	drain.zero = "never"
 	return []bound{
 		only([]string{"https", "tls", "tcp"}, with(f.tlsListeners, t("client_tls", "listeners", "5s", "TLS handshake with a client; on tcp listeners that look at it, the wait for its first message."))),
