@@ -256,7 +256,7 @@ func backendsOf(pool object) (object, error) {
 	}
 	o := object{}
 	for _, address := range addresses {
-		name := address
+		name := strings.ToLower(address) // as package config names those of a list
 		if a, err := netip.ParseAddrPort(address); err == nil {
 			name = a.String()
 		}
