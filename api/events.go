@@ -61,6 +61,10 @@ func (s *Server) serveEvents(w http.ResponseWriter, r *http.Request) error {
 	} else if follow != "" && follow != "true" {
 		return problem(http.StatusBadRequest, "follow is "+quote(follow), "allowed: true, false")
 	}
+	if r.Method == http.MethodHead {
+		streamHeader(w.Header())
+		return nil
+	}
 	select {
 	case s.streams <- struct{}{}:
 		defer func() { <-s.streams }()
@@ -109,11 +113,7 @@ type stream struct {
 
 // run sends events until the client is gone or stalls, misses some, or the server closes.
 func (t *stream) run(gone, closing <-chan struct{}) {
-	h := t.w.Header()
-	h.Set("Content-Type", "text/event-stream")
-	h.Set("Cache-Control", "no-store")
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("X-Accel-Buffering", "no") // nginx would hold events back
+	streamHeader(t.w.Header())
 	if t.send(fmt.Appendf(nil, "retry: %d\n\n", reconnect.Milliseconds())) != nil {
 		return
 	}
@@ -141,6 +141,14 @@ func (t *stream) run(gone, closing <-chan struct{}) {
 			return
 		}
 	}
+}
+
+// streamHeader says that events follow.
+func streamHeader(h http.Header) {
+	h.Set("Content-Type", "text/event-stream")
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("X-Accel-Buffering", "no") // nginx would hold events back
 }
 
 // catchUp sends what the client has not seen. The channel is closed when there is more; nil: the client

@@ -174,6 +174,14 @@ func TestEventsBadQueries(t *testing.T) {
 	}
 }
 
+// TestEventsHead: who asks for the header alone gets it at once.
+func TestEventsHead(t *testing.T) {
+	g := newRig(t, nil)
+	if a := g.do("HEAD", "/v1/events", "").must(t, 200); a.header.Get("Content-Type") != "text/event-stream" {
+		t.Errorf("got %v", a.header)
+	}
+}
+
 // TestEventsAreBounded: streams leave room for questions, and end gives it back.
 func TestEventsAreBounded(t *testing.T) {
 	g := newRig(t, nil)

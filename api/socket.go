@@ -103,8 +103,19 @@ func (s *socket) claim() (err error) {
 	if err = os.Chmod(s.path, socketMode); err != nil {
 		return err
 	}
-	s.own, err = os.Lstat(s.path)
-	return err
+	if s.own, err = os.Lstat(s.path); err != nil {
+		return err
+	}
+	return checkMode(s.path, s.own.Mode())
+}
+
+// checkMode wants the mode to be what it was set to. Some file systems have none of their own, and the mode
+// is all that keeps others out.
+func checkMode(path string, mode fs.FileMode) error {
+	if got := mode.Perm(); got != socketMode {
+		return fmt.Errorf("%s has mode %04o, not %04o, whatever it is set to: choose a path on another file system", path, got, socketMode)
+	}
+	return nil
 }
 
 // Close stops listening and removes the file.

@@ -174,3 +174,12 @@ func TestSocketOfSuccessor(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// TestSocketMode: a socket that anybody could open is not served.
+func TestSocketMode(t *testing.T) {
+	for mode, ok := range map[os.FileMode]bool{0o660: true, 0o666: false, 0o777: false, 0o640: false} {
+		if err := checkMode("admin.sock", os.ModeSocket|mode); (err == nil) != ok {
+			t.Errorf("%v: got %v", mode, err)
+		}
+	}
+}
