@@ -22,13 +22,13 @@ type Clients struct {
 	rejected atomic.Int64 // when the log last told of connections turned away
 	retired  atomic.Int64 // when the listener was removed, on wire.Now's clock; 0: it was not
 
-	mu       sync.Mutex
-	sessions map[*session]struct{}
+	mu   sync.Mutex // guards what follows, and the places of sessions in the list
+	last *session   // the one that began last; nil: there is none
 }
 
 // NewClients makes a Clients that follows site until SetSite replaces it.
 func (e *Engine) NewClients(site *Site) *Clients {
-	c := &Clients{engine: e, sessions: map[*session]struct{}{}}
+	c := &Clients{engine: e}
 	c.SetSite(site)
 	return c
 }
@@ -79,9 +79,7 @@ func (c *Clients) Serve(conn *wire.Conn) {
 	site.tune(conn)
 	site.stats.ConnectionOpened(s.shard)
 	c.wg.Add(1)
-	c.mu.Lock()
-	c.sessions[s] = struct{}{}
-	c.mu.Unlock()
+	c.enter(s)
 	c.engine.Relays.Go(s.run)
 }
 
@@ -100,11 +98,34 @@ func (c *Clients) turnAway(conn *wire.Conn, site *Site, why telemetry.RejectReas
 	_ = conn.Abort()
 }
 
+// enter puts a session at the end of the list.
+func (c *Clients) enter(s *session) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if s.before = c.last; s.before != nil {
+		s.before.after = s
+	}
+	c.last = s
+}
+
+// leave takes it out again.
+func (c *Clients) leave(s *session) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if s.before != nil {
+		s.before.after = s.after
+	}
+	if s.after != nil {
+		s.after.before = s.before
+	} else {
+		c.last = s.before
+	}
+	s.before, s.after = nil, nil // what it knew need not live as long as it does
+}
+
 // forget is the end of a session.
 func (c *Clients) forget(s *session) {
-	c.mu.Lock()
-	delete(c.sessions, s)
-	c.mu.Unlock()
+	c.leave(s)
 	c.engine.Descriptors.Leave(1)
 	s.counted.Leave(s.src.Addr())
 	c.count.Add(-1)
@@ -129,8 +150,8 @@ func (c *Clients) Stop() {
 func (c *Clients) all() []*session {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	list := make([]*session, 0, len(c.sessions))
-	for s := range c.sessions {
+	list := make([]*session, 0, c.Count())
+	for s := c.last; s != nil; s = s.before {
 		list = append(list, s)
 	}
 	return list

@@ -41,6 +41,8 @@ type session struct {
 	connect int64
 	over    bool // finish has begun
 
+	before, after *session // in the list of its Clients, whose mu guards them
+
 	fate   atomic.Pointer[cause]         // why it is ended from outside
 	ended  atomic.Pointer[chan struct{}] // closed, by whoever takes it out, when fate is set; nil: nobody waits
 	dialed atomic.Pointer[wire.Conn]     // to a backend, while it is being made
