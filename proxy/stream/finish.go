@@ -1,7 +1,9 @@
 package stream
 
 import (
+	"errors"
 	"strings"
+	"syscall"
 	"time"
 
 	"weir/balancer"
@@ -74,9 +76,17 @@ func (s *session) judge(r wire.Ending) end {
 		if r.Side == wire.Backend {
 			outcome = telemetry.OutcomeBackendReset
 		}
-		return failed(&cause{outcome, by, "the connection of the " + by + " broke: " + r.Err.Error()})
+		return failed(&cause{outcome, by, "the connection of the " + by + " broke: " + bounded(s.fault(r).Error())})
 	}
 	return failed(causeDefect)
+}
+
+// fault is why a connection broke: under TLS what was wrong with that.
+func (s *session) fault(r wire.Ending) error {
+	if l, ok := s.layers[r.Side].(*wire.Secure); ok && errors.Is(r.Err, syscall.ECONNABORTED) && l.Fault() != nil {
+		return l.Fault()
+	}
+	return r.Err
 }
 
 // finish closes, gives everything back and counts. It is the end of the session.

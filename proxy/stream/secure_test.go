@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"io"
+	"net"
 	"net/netip"
 	"strings"
 	"testing"
@@ -226,6 +227,35 @@ func TestNamesOfTheClient(t *testing.T) {
 		if e := r.entries(i + 1)[i]; e.SNI != tt.want {
 			t.Errorf("%.20q is logged as %.20q, want %q", tt.name, e.SNI, tt.want)
 		}
+	}
+}
+
+// TestCutOffUnderTLS: the reason says what was wrong, in words of TLS.
+func TestCutOffUnderTLS(t *testing.T) {
+	tests := []struct {
+		name, want string
+		end        func(*net.TCPConn) error
+	}{
+		{"ended", "ended without close_notify", func(c *net.TCPConn) error { return c.CloseWrite() }},
+		{"broken", "bad record MAC", func(c *net.TCPConn) error {
+			_, err := c.Write([]byte("\x17\x03\x03\x00\x20aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"))
+			return err
+		}},
+		{"reset", "connection reset by peer", func(c *net.TCPConn) error { return errors.Join(c.SetLinger(0), c.Close()) }},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			r := newRig(t, nil, named(t, "a").Addr())
+			trust := terminate(t, r)
+			c := r.dial()
+			want(t, tls.Client(c, trust), "a")
+			if err := tt.end(c); err != nil {
+				t.Fatal(err)
+			}
+			if e := r.wantOutcome(telemetry.OutcomeClientClosed, "client", 1); !strings.Contains(e.Reason, tt.want) {
+				t.Errorf("the reason is %q, want %q", e.Reason, tt.want)
+			}
+		})
 	}
 }
 

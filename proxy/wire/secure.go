@@ -12,9 +12,13 @@ import (
 
 // Secure is TLS over a Conn, as a Relay carries it.
 type Secure struct {
-	tls  *tls.Conn
-	side transport
+	tls   *tls.Conn
+	side  transport
+	fault error // why Receive has failed
 }
+
+// ErrCutOff is the fault of a connection that has ended without the alert that says so.
+var ErrCutOff = errors.New("it ended without close_notify")
 
 var _ Layer = (*Secure)(nil)
 
@@ -54,8 +58,15 @@ func (s *Secure) Receive(p []byte) (int, syscall.Errno) {
 	if errno, ok := errors.AsType[syscall.Errno](err); ok {
 		return 0, errno
 	}
+	if s.fault = err; s.side.ended {
+		s.fault = ErrCutOff
+	}
 	return 0, syscall.ECONNABORTED
 }
+
+// Fault is why Receive has failed, where it says ECONNABORTED; nil: it has not. It may be asked when nobody
+// receives any more.
+func (s *Secure) Fault() error { return s.fault }
 
 // Write implements Layer.
 func (s *Secure) Write(p []byte) error {
