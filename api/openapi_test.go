@@ -175,8 +175,13 @@ func meaning(r route, status int) string {
 	switch r.id {
 	case "events":
 		words[503] = "Too many streams are open."
+	case "upgrade":
+		words[409], words[500] = "Another upgrade is under way.", "The new process did not come into service; this one goes on."
 	case "explain":
 		words[422] = "What is asked for names no listener, pool or backend, or several."
+	}
+	if words[status] == "" {
+		return http.StatusText(status) + "."
 	}
 	return words[status]
 }
