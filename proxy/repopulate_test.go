@@ -72,6 +72,9 @@ func TestRepopulateKeepsTheRest(t *testing.T) {
 	if got := client.receive("GET"); got.StatusCode != 200 {
 		t.Errorf("with an address, on the same connection: got %d, want 200", got.StatusCode)
 	}
+	if got := len(r.s.Pools()[0].Config.Backends); got != 1 {
+		t.Errorf("the configuration in force has %d backends, want 1", got)
+	}
 	if change := r.s.Repopulate(resolved(c0, a.Addr())); change != (Change{}) {
 		t.Errorf("the same again: %s", change)
 	}
@@ -96,4 +99,23 @@ func TestRepopulateLayer4(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestRepopulateProbes wants new addresses to be checked, and to serve when they are up.
+func TestRepopulateProbes(t *testing.T) {
+	a, b := lbtest.NewHTTP(t, "a"), lbtest.NewHTTP(t, "b")
+	c0 := load(t, fmt.Sprintf("listeners: { web: { protocol: http, address: \"127.0.0.1:0\", pool: app } }\n"+
+		"pools: { app: { health_check: { interval: 20ms }, backends: [\"%s\"] } }\n", a.Addr()))
+	r := startWith(t, resolved(c0, a.Addr()), nil)
+	up := func(addr netip.AddrPort) {
+		t.Helper()
+		lbtest.Eventually(t, patience, func() bool {
+			members := r.s.Pools()[0].Balancer.Snapshot().Members()
+			return len(members) == 1 && members[0].Backend.Address() == addr && members[0].Eligible
+		})
+	}
+	up(a.Addr())
+	r.s.Repopulate(resolved(c0, b.Addr()))
+	r.note()
+	up(b.Addr())
 }
