@@ -27,7 +27,7 @@ type udpWay struct {
 // udpOutcomes are the ways in which a session of datagrams can end.
 var udpOutcomes = [...]Outcome{
 	OutcomeOK, OutcomeExpired, OutcomeEvicted, OutcomeBackendTimeout, OutcomeDraining, OutcomeDrainTimeout,
-	OutcomeRebalanced, OutcomeInternalError,
+	OutcomeRebalanced, OutcomeDenied, OutcomeInternalError,
 }
 
 // DropReason says why a datagram went nowhere.

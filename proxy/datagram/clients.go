@@ -16,6 +16,7 @@ type Clients struct {
 	site     atomic.Pointer[Site]
 	table    *table
 	draining atomic.Bool
+	listed   atomic.Bool  // the lists are new: sessions may be kept out by them
 	warned   atomic.Int64 // when the log last told of datagrams dropped
 
 	mu    sync.Mutex
@@ -36,11 +37,13 @@ func (e *Engine) NewClients(site *Site) *Clients {
 // Site is the configuration in force.
 func (c *Clients) Site() *Site { return c.site.Load() }
 
-// SetSite replaces the configuration, for the sessions to come.
+// SetSite replaces the configuration, for the sessions to come. The next Sweep ends those of clients that its
+// lists keep out: nothing else would, while the client sends.
 func (c *Clients) SetSite(site *Site) {
 	site.gate.Adopt()
 	c.table.limit.Store(int64(site.maxSessions))
 	c.site.Store(site)
+	c.listed.Store(site.listed)
 }
 
 // Count is the number of sessions.
@@ -98,9 +101,17 @@ func (c *Clients) Wait() {
 // sweepBatch bounds how long Sweep holds a lock.
 const sweepBatch = 256
 
-// Sweep ends the sessions that were idle for long enough, and those that are too many since the limit is
-// lower. It is called about once a second, by one goroutine.
+// Sweep ends the sessions that were idle for long enough, and those that a new configuration has no place
+// for. It is called about once a second, by one goroutine.
 func (c *Clients) Sweep(now int64) {
+	if c.listed.Swap(false) {
+		gate := c.site.Load().gate
+		c.each(func(s *session) {
+			if gate.Denied(s.source()) {
+				s.end(endDenied)
+			}
+		})
+	}
 	for s := c.table.trim(); s != nil; s = c.table.trim() {
 		s.ended(endEvicted)
 	}

@@ -206,6 +206,27 @@ func TestAdmission(t *testing.T) {
 	}
 }
 
+// TestDeniedLater: a list that is new ends the sessions of those that it keeps out, and nobody else's.
+func TestDeniedLater(t *testing.T) {
+	o := newOrigin(t, "", echo)
+	r := newRig(t, rigOptions{}, o.addr)
+	bad, good := newClient(t, "127.0.0.7:0", r.addr()), newClient(t, "", r.addr())
+	bad.ask("x")
+	good.ask("x")
+	r.listen.Access.Deny = []netip.Prefix{netip.MustParsePrefix("127.0.0.7/32")}
+	r.clients.SetSite(r.site(r.clients.Site()))
+	r.clients.Sweep(wire.Now())
+	bad.send("y")
+	eventually(t, "its datagram is dropped", func() bool { return r.stats().Drops(telemetry.DropDenied) == 1 })
+	good.ask("y")
+	if n := r.clients.Count(); n != 1 || o.received() != 3 {
+		t.Errorf("%d sessions, and the backend has had %d datagrams", n, o.received())
+	}
+	if n := r.stats().Outcome(telemetry.OutcomeDenied); n != 1 {
+		t.Errorf("%d sessions have ended so", n)
+	}
+}
+
 // TestPerClientIsGivenBack: a session that moves is still one, and one that ends is none.
 func TestPerClientIsGivenBack(t *testing.T) {
 	r := newRig(t, rigOptions{listen: func(l *config.Listener) { l.Limits.PerClient = 1 }}, trio(t)...)

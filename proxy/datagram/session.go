@@ -95,6 +95,7 @@ var (
 	endAnswered   = &cause{telemetry.OutcomeOK, byBackend, ""}
 	endEvicted    = &cause{telemetry.OutcomeEvicted, byWeir, "made room for a new session"}
 	endReplaced   = &cause{telemetry.OutcomeEvicted, byWeir, "another connection came from the address of its client"}
+	endDenied     = &cause{telemetry.OutcomeDenied, byWeir, "a list keeps its client out since"}
 	endYielded    = &cause{telemetry.OutcomeEvicted, byWeir, "a new listener has its port"}
 	endStopped    = &cause{telemetry.OutcomeDraining, byWeir, "the listener has stopped"}
 	endDrained    = &cause{telemetry.OutcomeDrainTimeout, byDrain, "drain_timeout of the backend had passed"}

@@ -17,6 +17,7 @@ type Site struct {
 	responses   int           // to each datagram of a client; 0: unknown
 	maxSessions int
 	gate        *admit.Gate
+	listed      bool // it keeps clients out by their addresses
 	stats       *telemetry.Listener
 	target      target
 }
@@ -47,7 +48,7 @@ func (e *Engine) NewSite(o SiteOptions) *Site {
 	}
 	s := &Site{
 		name: c.Name, idle: c.Timeouts.UDPIdle, responses: c.UDP.Responses, maxSessions: c.UDP.MaxSessions,
-		gate: gate, stats: e.Telemetry.Listener(c.Name),
+		gate: gate, listed: len(c.Access.Allow)+len(c.Access.Deny) > 0, stats: e.Telemetry.Listener(c.Name),
 		target: target{o.Pools[c.Pool], e.Telemetry.UDP(c.Name, c.Pool)},
 	}
 	if s.maxSessions == 0 {
