@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"regexp"
 	"strings"
 )
@@ -117,7 +118,7 @@ func (s *scanner) comment(text, before, comment string) string {
 // flow lays out brackets and braces, or quotes, until they are closed or the line ends. What follows is a comment,
 // or left as it is.
 func (s *scanner) flow(text string) string {
-	var out strings.Builder
+	var out bytes.Buffer
 	for i := 0; i < len(text); {
 		if s.quote != 0 {
 			end := quoteEnd(text, s.quote, i)
@@ -131,7 +132,7 @@ func (s *scanner) flow(text string) string {
 		}
 		c := text[i]
 		switch {
-		case (c == '"' || c == '\'') && !plainBefore(out.String()):
+		case (c == '"' || c == '\'') && !plainBefore(out.Bytes()):
 			s.quote = c
 			out.WriteByte(c)
 			i++
@@ -148,19 +149,15 @@ func (s *scanner) flow(text string) string {
 }
 
 // plainBefore reports whether a quote that follows is part of a plain word.
-func plainBefore(out string) bool {
-	return out != "" && !strings.ContainsRune(" {[,:", rune(out[len(out)-1]))
+func plainBefore(out []byte) bool {
+	return len(out) > 0 && !strings.ContainsRune(" {[,:", rune(out[len(out)-1]))
 }
 
 // mark writes the character at i, with the spaces that it has around it, and returns where to go on.
-func (s *scanner) mark(out *strings.Builder, text string, i int) int {
+func (s *scanner) mark(out *bytes.Buffer, text string, i int) int {
 	next := i + 1
 	rest := strings.TrimLeft(text[next:], " ")
-	trim := func() {
-		kept := strings.TrimRight(out.String(), " ")
-		out.Reset()
-		out.WriteString(kept)
-	}
+	trim := func() { out.Truncate(len(bytes.TrimRight(out.Bytes(), " "))) }
 	skip := func() int { return len(text) - len(rest) }
 	switch c := text[i]; c {
 	case '{', '[':
@@ -173,7 +170,7 @@ func (s *scanner) mark(out *strings.Builder, text string, i int) int {
 	case '}', ']':
 		s.depth--
 		trim()
-		if c == '}' && !strings.HasSuffix(out.String(), "{") && out.Len() > 0 {
+		if c == '}' && !bytes.HasSuffix(out.Bytes(), []byte("{")) && out.Len() > 0 {
 			out.WriteByte(' ')
 		}
 		out.WriteByte(c)

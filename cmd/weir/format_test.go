@@ -3,7 +3,9 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
+	"time"
 )
 
 func TestFormat(t *testing.T) {
@@ -55,6 +57,19 @@ func TestExamplesAreFormatted(t *testing.T) {
 		if got, err := formatYAML(text); err != nil || string(got) != string(text) {
 			t.Errorf("%s: %v, got\n%s", file, err, got)
 		}
+	}
+}
+
+// The time that it takes grows with the length of a line, not with its square.
+func TestFormatLongLine(t *testing.T) {
+	text := "{\"a\": [" + strings.Repeat("1,", 200_000) + "1]}\n"
+	began := time.Now()
+	got, comments := layOut([]byte(text))
+	if len(got) < len(text) || comments != nil {
+		t.Errorf("%d bytes became %d, comments %v", len(text), len(got), comments)
+	}
+	if took := time.Since(began); took > 5*time.Second {
+		t.Errorf("took %v", took)
 	}
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"math"
@@ -15,28 +16,54 @@ import (
 
 func newStatus() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "status",
+		Use:   "status [POOL | POOL/BACKEND]",
 		Short: "Show listeners, pools and backends of a running weir, with the reason for each state",
 		Long: `Show listeners, pools and backends of a running weir, with the reason for each state.
 WEIGHT shows effective/configured while they differ; STATE ends in * when an operator's override is in force;
 ACTIVE shows the limit of a backend that has one, and QUEUED who waits because all have reached theirs. A listener
 that was removed is shown with the connections that it has left.
-The forms json and yaml are the document of GET /v1/status.`,
-		Args: noArgs,
+With POOL it shows that pool, with POOL/BACKEND that backend, its override and its last probes with what came back.
+The forms json and yaml are the document of GET /v1/status, or of the backend.`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 1 {
+				return fmt.Errorf("%s takes one pool or backend (found %d words)", cmd.CommandPath(), len(args))
+			}
+			return nil
+		},
 	}
 	where, form := addLocator(cmd, adminTimeout), addOutput(cmd)
-	cmd.RunE = verb(func(cmd *cobra.Command, _ []string) error {
+	cmd.ValidArgsFunction = completeFirst(where.backends)
+	cmd.RunE = verb(func(cmd *cobra.Command, args []string) error {
 		a, err := where.admin()
 		if err != nil {
 			return err
+		}
+		if len(args) == 1 && strings.Contains(args[0], "/") {
+			n, err := parseBackend(args[0])
+			if err != nil {
+				return err
+			}
+			return a.showBackend(cmd, n, form.value)
 		}
 		var status api.Status
 		document, err := a.get(cmd.Context(), "/v1/status", &status)
 		if err != nil {
 			return err
 		}
-		if form.value != formTable {
+		if form.value != formTable && len(args) == 0 {
 			return writeDocument(cmd.OutOrStdout(), document, form.value)
+		}
+		if len(args) == 1 {
+			if err := narrow(&status, args[0]); err != nil {
+				return err
+			}
+		}
+		if form.value != formTable {
+			document, err := json.MarshalIndent(status, "", "  ")
+			if err != nil {
+				return err
+			}
+			return writeDocument(cmd.OutOrStdout(), append(document, '\n'), form.value)
 		}
 		return writeStatus(cmd.OutOrStdout(), status, time.Now())
 	})
@@ -69,10 +96,11 @@ func writeStatus(w io.Writer, status api.Status, now time.Time) error {
 	if _, err := fmt.Fprintln(w); err != nil {
 		return err
 	}
-	return writeTable(w,
-		[]string{"BACKEND", "ADDRESS", "HEALTH", "SINCE", "STATE", "WEIGHT", "ACTIVE", "PICKS", "REASON"},
-		backendRows(status, now))
+	return writeTable(w, backendHeading, backendRows(status, now))
 }
+
+// backendHeading is that of backendRows.
+var backendHeading = []string{"BACKEND", "ADDRESS", "HEALTH", "SINCE", "STATE", "WEIGHT", "ACTIVE", "PICKS", "REASON"}
 
 func listenerRows(status api.Status) (rows [][]string) {
 	for _, l := range status.Listeners {
