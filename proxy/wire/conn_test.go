@@ -256,6 +256,7 @@ func TestInterruptAnyTime(t *testing.T) {
 
 // TestShutdown ends every kind of wait from outside.
 func TestShutdown(t *testing.T) {
+	large := make([]byte, 64<<20)
 	tests := map[string]func(c *Conn) error{
 		"read": func(c *Conn) error {
 			_, err := c.Read(make([]byte, 1), 0)
@@ -265,7 +266,7 @@ func TestShutdown(t *testing.T) {
 			_, err := c.Exchange([]byte("x"), make([]byte, 1), 0, 0)
 			return err
 		},
-		"write": func(c *Conn) error { return c.Write(make([]byte, 64<<20), 0) },
+		"write": func(c *Conn) error { return c.Write(large, 0) },
 		"serve": func(c *Conn) error {
 			err := io.ErrNoProgress
 			serveErr := c.Serve(func(fd uintptr) bool {
