@@ -22,7 +22,8 @@
 // listener that was removed have the drain_timeout of their pool (retire.go).
 //
 // Rules that must hold:
-//   - A lease is released once: by connectFailed or by finish.
+//   - A lease is released once: by acquire, if another connection of the client has chosen otherwise, by
+//     connectFailed or by finish.
 //   - A session that is not over is among those of its Clients, and while it has a backend among those
 //     of its peer.
 //   - What ends a session is one thing, the first: whoever ends it from outside (session.cut) names it
