@@ -307,3 +307,10 @@ func TestHandOverToOtherListeners(t *testing.T) {
 	}
 	wait()
 }
+
+// closeOffer closes the descriptors of an offer that nobody takes.
+func closeOffer(list []handover.Socket) {
+	for _, s := range list {
+		handover.CloseAll([]int{s.FD})
+	}
+}

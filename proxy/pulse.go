@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -26,7 +27,7 @@ func (p *Pulse) Check(ctx context.Context) error {
 		return nil
 	}
 	if !comesTrue(ctx, func() bool { return try(s.mu.TryRLock, s.mu.RUnlock) }) {
-		return fmt.Errorf("a change of the configuration does not end")
+		return errors.New("a change of the configuration does not end")
 	}
 	s.mu.RLock()
 	var sockets []*socket
@@ -45,8 +46,9 @@ func (p *Pulse) Check(ctx context.Context) error {
 			return fmt.Errorf("nobody receives datagrams at %s any more", u.address)
 		}
 	}
+	s.steward.wake()
 	if !comesTrue(ctx, func() bool { return s.steward.rounds.Load() != p.rounds || s.frozen.Load() }) {
-		return fmt.Errorf("nobody looks after slow starts, idle connections and drains any more")
+		return errors.New("nobody looks after slow starts, idle connections and drains any more")
 	}
 	p.rounds = s.steward.rounds.Load()
 	return nil
