@@ -66,7 +66,7 @@ type Layer interface {
 // RelayOptions are what a Relay is made with. The zero value copies, without bounds.
 type RelayOptions struct {
 	// Idle bounds the time without a byte either way, HalfClose the same once a side has ended; 0: no
-	// such bound. They act up to a sixteenth late.
+	// such bound. They act up to a sixteenth late, or 20 ms.
 	Idle, HalfClose time.Duration
 	// Pipes are for large transfers of plain bytes; nil: everything is copied.
 	Pipes *Pipes
@@ -123,8 +123,8 @@ func (rs *Relays) NewRelay(client, backend *Conn, o RelayOptions) *Relay {
 }
 
 // Start relays until the end, and then calls done, once, which is where the connections are closed: if
-// the cause is not CauseEnd both have been reset. done must not block for long: it is called by whoever
-// has ended the relay, or passes on for others too.
+// the cause is not CauseEnd both have been reset. done must not block, for the goroutine that calls it passes
+// on what others send, and may be called before Start returns.
 func (r *Relay) Start(done func(Ending)) {
 	r.done, r.started = done, Now()
 	r.since = r.started

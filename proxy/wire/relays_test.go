@@ -149,6 +149,25 @@ func TestRelaysFind(t *testing.T) {
 	}
 }
 
+// TestWayNews: what happens while a way is busy is looked into before it rests.
+func TestWayNews(t *testing.T) {
+	w := &way{}
+	w.state.Store(wayBusy | wayWants)
+	if w.wake(wayReadable) {
+		t.Error("a busy way gets another goroutine")
+	}
+	if w.rested() {
+		t.Error("it rests, and there is news")
+	}
+	w.state.And(^wayNews)
+	if !w.rested() || w.state.Load() != wayWants {
+		t.Errorf("it does not rest: %b", w.state.Load())
+	}
+	if !w.wake(wayWritable) || w.state.Load() != wayBusy|wayWants|wayWritable {
+		t.Errorf("nobody is to give it a turn: %b", w.state.Load())
+	}
+}
+
 // defect is a layer that panics.
 type defect struct{ Layer }
 
