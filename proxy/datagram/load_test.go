@@ -136,6 +136,11 @@ func TestQUICAllocs(t *testing.T) {
 	if n := len(r.pool.ids.sessions); n != 2 {
 		t.Errorf("%d IDs are known", n)
 	}
+	// What cannot be a packet is counted also where its client has a session.
+	if _, err := unix.Write(a.fd, nil); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "an empty datagram is dropped", func() bool { return r.stats().Drops(telemetry.DropMalformed) == 1 })
 }
 
 // TestBurst sends faster than the other side reads, in datagrams of all sizes, from many clients at once:

@@ -19,12 +19,16 @@ import (
 // (RFC 9000, section 9), and they do when they see it. An ID that nobody knows may still name its backend
 // by its server ID.
 func (k *Socket) carryQUIC(a *arrival, payload []byte) {
+	if len(payload) == 0 {
+		a.clients.drop(a.site, telemetry.DropMalformed, 1, k.now)
+		return
+	}
 	size := a.from.Segment
 	if size == 0 {
-		size = max(len(payload), 1)
+		size = len(payload)
 	}
 	begin := 0 // of what goes to the run together
-	for at := 0; at < len(payload) || at == 0; at += size {
+	for at := 0; at < len(payload); at += size {
 		datagram := payload[at:min(at+size, len(payload))]
 		if k.run != nil && a.key == k.arrival.key && k.run.owns(datagram) {
 			continue
