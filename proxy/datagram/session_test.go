@@ -2,10 +2,13 @@ package datagram
 
 import (
 	"fmt"
+	"net"
 	"net/netip"
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"weir/balancer"
 	"weir/config"
@@ -98,6 +101,29 @@ func TestReplySource(t *testing.T) {
 			}
 			if n := r.clients.Count(); n != len(tt.used) {
 				t.Errorf("%d sessions, want %d", n, len(tt.used))
+			}
+		})
+	}
+}
+
+// TestBroadcast: who asks everybody on the network is answered, from an address of this machine.
+func TestBroadcast(t *testing.T) {
+	for _, wildcard := range []string{"0.0.0.0:0", "[::]:0"} {
+		t.Run(wildcard, func(t *testing.T) {
+			r := newRig(t, rigOptions{address: wildcard}, newOrigin(t, "", echo).addr)
+			c, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+			must(t, err)
+			defer c.Close()
+			raw, err := c.SyscallConn()
+			must(t, err)
+			must(t, raw.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_BROADCAST, 1) }))
+			must(t, err)
+			everybody := netip.AddrPortFrom(netip.MustParseAddr("127.255.255.255"), r.addr().Port())
+			_, err = c.WriteToUDPAddrPort([]byte("hello"), everybody)
+			must(t, err)
+			got := (&client{t, c}).receive()
+			if got != "hello" {
+				t.Errorf("got %q", got)
 			}
 		})
 	}

@@ -16,7 +16,7 @@ type UDPBatch struct {
 	headers  []mmsghdr
 	vectors  []unix.Iovec
 	names    [][unix.SizeofSockaddrInet6]byte
-	controls [][segmentRoom + infoRoom]byte
+	controls [][controlRoom]byte
 	payload  []byte
 	named    bool // who sent a datagram is asked for
 }
@@ -26,7 +26,7 @@ type UDPBatch struct {
 func NewUDPBatch(n int, named bool) *UDPBatch {
 	b := &UDPBatch{
 		headers: make([]mmsghdr, n), vectors: make([]unix.Iovec, n), names: make([][unix.SizeofSockaddrInet6]byte, n),
-		controls: make([][segmentRoom + infoRoom]byte, n), payload: make([]byte, n*datagramSize), named: named,
+		controls: make([][controlRoom]byte, n), payload: make([]byte, n*datagramSize), named: named,
 	}
 	for i := range b.headers {
 		v := &b.vectors[i]

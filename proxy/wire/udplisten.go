@@ -150,7 +150,9 @@ func setUDPOptions(fd int, addr netip.Addr, shared bool) error {
 		only := 1
 		if addr.IsUnspecified() {
 			only = 0
-			options = append(options, option{unix.IPPROTO_IPV6, unix.IPV6_RECVPKTINFO, 1})
+			// Of a broadcast over IPv4 the first names the address that everybody has, the second the one of
+			// this machine, which replies are sent from.
+			options = append(options, option{unix.IPPROTO_IPV6, unix.IPV6_RECVPKTINFO, 1}, option{unix.IPPROTO_IP, unix.IP_PKTINFO, 1})
 		}
 		options = append(options, option{unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, only})
 	} else if addr.IsUnspecified() {

@@ -24,6 +24,9 @@ const (
 	cmsgHeader  = unix.SizeofCmsghdr
 	segmentRoom = cmsgHeader + 8 // control message with a segment size, padded
 	infoRoom    = cmsgHeader + 24
+	// controlRoom is for all that can come with a datagram: of one over IPv4 to a socket of IPv6, its
+	// address twice.
+	controlRoom = segmentRoom + 2*infoRoom
 )
 
 // Control messages differ in their two numbers alone; the word of an Msghdr is as long as a pointer.
