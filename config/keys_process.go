@@ -9,7 +9,7 @@ func processRows() []key {
 			doc: "Further files, in the main file only. Patterns are relative to it; files are read in the order of their names, each with its own line numbers. A name of a listener or a pool that stands in two files is an error, and so is any other section that does."},
 		{path: "include[]", kind: kindFile, doc: "A path, or a pattern with `*`, `?` and `[…]`."},
 		{path: "state_dir", kind: kindFile,
-			doc: "Directory for what outlives a restart, made with mode 0700 if it is not there. In it are what was made through the API and the overrides of backends (`state.json`, `state.log`), each change synced before it is answered, the key of session cookies (`session.key`), and the last events (`journal.jsonl`). One process alone uses it. Empty: nothing is kept."},
+			doc: "Directory for what outlives a restart, made with mode 0700 if it is not there. In it are what was made through the API and the overrides of backends (`state.json`, `state.log`), each change synced before it is answered, the key of session cookies (`session.key`), the last addresses of names (`names.json`), and the last events (`journal.jsonl`). One process alone uses it. Empty: nothing is kept."},
 		{path: "watch", kind: kindBool, def: "false",
 			doc: "Reload when the content of a file changes: this one, an include, or a `${file:…}`. All are read every two seconds; a change is taken when it has come to rest for half a second. `weir run --watch` turns it on too."},
 		{path: "limits", kind: kindObject, doc: "Limits of the whole process."},
