@@ -81,7 +81,7 @@ func (s *Server) Prepare(c *config.Config, reread bool) (*Prepared, error) {
 	p.seats = seats
 	for _, name := range slices.Sorted(maps.Keys(c.Pools)) {
 		pool := c.Pools[name]
-		t, err := backendTLS(pool, s.tls[name])
+		t, err := p.backendTLS(pool, s.config.Pools[name])
 		if err != nil {
 			errs = append(errs, err)
 		}
@@ -105,7 +105,7 @@ func (s *Server) Prepare(c *config.Config, reread bool) (*Prepared, error) {
 		p.pages[name] = pages
 	}
 	if err = errors.Join(errs...); err == nil {
-		p.sessionKey, err = s.sessionKey(c) // last, because it may make a file
+		p.sessionKey, err = p.readSessionKey(c) // last, because it may make a file
 	}
 	if err != nil {
 		return nil, errors.Join(err, seats.abandon(), datagrams.abandon())
@@ -129,6 +129,23 @@ func (s *Server) identify(p *Prepared, l *config.Listener, old *listener) error 
 	}
 	p.identities[l.Name] = identity
 	return err
+}
+
+// backendTLS reads the files of a pool, which was before, nil if it is new.
+func (p *Prepared) backendTLS(pool, before *config.Pool) (*tls.Config, error) {
+	previous := p.server.tls[pool.Name]
+	if !p.reread && previous != nil && before != nil && before.Protocol == pool.Protocol && before.TLS == pool.TLS {
+		return previous, nil
+	}
+	return backendTLS(pool, previous)
+}
+
+// readSessionKey reads the key of session cookies, or makes it.
+func (p *Prepared) readSessionKey(c *config.Config) ([]byte, error) {
+	if key := p.server.engine.SessionKey; !p.reread && key != nil && c.SessionKeyFile() == p.server.config.SessionKeyFile() {
+		return key, nil
+	}
+	return p.server.sessionKey(c)
 }
 
 // readPages reads the error pages of a listener.

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"weir/config"
+	"weir/internal/lbtest"
 )
 
 // TestAbandon: what was prepared and given up has left nothing behind, and can be prepared again.
@@ -57,27 +58,41 @@ func TestConnectionsClosed(t *testing.T) {
 	}
 }
 
-// TestPrepareKeepsFiles: a page whose file has gone is in the way of a reload, but not of a change of
-// something else.
+// TestPrepareKeepsFiles: files that have gone are in the way of a reload, but not of a change of something
+// else.
 func TestPrepareKeepsFiles(t *testing.T) {
-	page := filepath.Join(t.TempDir(), "503.html")
-	if err := os.WriteFile(page, []byte("sorry"), 0o600); err != nil {
+	dir := t.TempDir()
+	page, authority := filepath.Join(dir, "503.html"), filepath.Join(dir, "ca.pem")
+	pem, err := os.ReadFile(lbtest.NewCertificate(t, "localhost").CertFile)
+	if err != nil {
 		t.Fatal(err)
 	}
-	text := site("error_pages: { 503: "+page+" }", "", answering(t, ok200).Addr())
+	for name, data := range map[string][]byte{page: []byte("sorry"), authority: pem} {
+		if err := os.WriteFile(name, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	text := site("error_pages: { 503: "+page+" }", "protocol: https\ntls: { ca: "+authority+" }", answering(t, ok200).Addr())
 	r := start(t, text)
-	if err := os.Remove(page); err != nil {
-		t.Fatal(err)
+	for _, name := range []string{page, authority} {
+		if err := os.Remove(name); err != nil {
+			t.Fatal(err)
+		}
 	}
 	c := load(t, text)
-	if _, err := r.s.Prepare(c, true); err == nil || !strings.Contains(err.Error(), "error_pages.503") {
-		t.Errorf("reread: got %v, want the page that is missing", err)
+	_, err = r.s.Prepare(c, true)
+	if err == nil || !strings.Contains(err.Error(), "error_pages.503") || !strings.Contains(err.Error(), "pools.app.tls.ca") {
+		t.Errorf("reread: got %v, want the files that are missing", err)
 	}
 	p, err := r.s.Prepare(c, false)
 	if err != nil {
 		t.Fatal(err)
 	}
 	p.Commit()
+	c = load(t, strings.Replace(text, "tls: {", "tls: { server_name: other,", 1))
+	if _, err := r.s.Prepare(c, false); err == nil {
+		t.Error("the files of settings that have changed are not read")
+	}
 }
 
 // freed is an address that was free a moment ago.
