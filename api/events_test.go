@@ -118,7 +118,7 @@ func TestEventsFollow(t *testing.T) {
 	first := f.event("first")
 	g.tell("second")
 	second := f.event("second")
-	if first.Pool != "web" || first.Backend != "b1" || first.Kind != "health" || second.ID != first.ID+1 || first.Time.IsZero() {
+	if first.Pool != "web" || first.Backend != "b1" || first.Kind != "health" || second.ID <= first.ID || first.Time.IsZero() {
 		t.Errorf("got %+v and %+v", first, second)
 	}
 	// Whoever comes back misses nothing.

@@ -31,6 +31,7 @@ type Journal struct {
 	mu     sync.Mutex    // guards all below
 	events []Event       // oldest first; at most twice JournalSize, of which the last JournalSize count
 	last   uint64        // id
+	gone   uint64        // id of the last event before events
 	more   chan struct{} // closed by the next Add
 }
 
@@ -49,14 +50,21 @@ func OpenJournal(o JournalOptions) (*Journal, error) {
 		j.events = kept
 		j.output = newAsyncWriter(file, o.Lost)
 	}
-	// Without a past, ids begin where an earlier process that had none either cannot have come to, so that
-	// a reader that comes back with one of its ids misses nothing.
-	j.last = uint64(max(o.Now().UnixMilli(), 0))
+	j.last = j.clock() - 1
 	if n := len(j.events); n > 0 {
 		j.last = j.events[n-1].ID
 	}
+	j.gone = j.last
+	if n := len(j.events); n > 0 {
+		j.gone = j.events[0].ID - 1
+	}
 	return j, nil
 }
+
+// clock is the least id that an event may have at this moment: the time in milliseconds. So the ids of two
+// processes that write one file for a while, or of which the second knows nothing of the first, do not
+// cross, and a reader that comes back with one of them misses nothing.
+func (j *Journal) clock() uint64 { return uint64(max(j.options.Now().UnixMilli(), 1)) }
 
 // Add gives e an id and a time, and tells it to all readers. Its Fields are copied.
 func (j *Journal) Add(e Event) {
@@ -71,9 +79,10 @@ func (j *Journal) Add(e Event) {
 
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.last++
+	j.last = max(j.last+1, j.clock())
 	e.ID = j.last
 	if len(j.events) == 2*JournalSize {
+		j.gone = j.events[JournalSize-1].ID
 		j.events = append(j.events[:0:0], j.events[JournalSize:]...)
 	}
 	j.events = append(j.events, e)
@@ -112,17 +121,25 @@ func (j *Journal) Since(after uint64) Batch {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	b := Batch{Last: j.last, More: j.more}
-	held := j.events[max(0, len(j.events)-JournalSize):]
+	held, gone := j.held()
 	switch {
 	case after > j.last:
 		b.Missed, after = true, 0
-	case after != 0 && after < j.last && (len(held) == 0 || after < held[0].ID-1):
+	case after != 0 && after < gone:
 		b.Missed = true
 	}
 	from := sort.Search(len(held), func(i int) bool { return held[i].ID > after })
 	// Nothing is written to an event that was added, so what is shared is not changed.
 	b.Events = append([]Event(nil), held[from:]...)
 	return b
+}
+
+// held are the events that count, and the id of the last one before them. mu must be held.
+func (j *Journal) held() (events []Event, gone uint64) {
+	if n := len(j.events) - JournalSize; n > 0 {
+		return j.events[n:], j.events[n-1].ID
+	}
+	return j.events, j.gone
 }
 
 // Last is the id of the last event there is.
@@ -137,7 +154,7 @@ func (j *Journal) Last() uint64 {
 func (j *Journal) Before(t time.Time) uint64 {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	held := j.events[max(0, len(j.events)-JournalSize):]
+	held, _ := j.held()
 	// The clock may have been set back, so times need not be in order: the first that is not older counts.
 	for i, e := range held {
 		if e.Time.Before(t) {

@@ -2,6 +2,7 @@ package telemetry
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 )
 
 const (
@@ -131,18 +133,15 @@ func readTail(path string, most int64) ([]byte, error) {
 	return tail, nil
 }
 
-// appendEvents adds the events in lines to those before them. What is no event, and what is out of
-// order, is left out.
+// appendEvents adds the events in lines to those before them, in the order of their ids: two processes may
+// have written at the same time. What is no event, and what is there already, is left out.
 func appendEvents(events []Event, lines []byte) []Event {
 	for line := range bytes.Lines(lines) {
 		var e Event
-		if json.Unmarshal(line, &e) != nil || e.ID == 0 || e.ID > maxEventID || e.Kind == "" {
-			continue
+		if json.Unmarshal(line, &e) == nil && e.ID != 0 && e.ID <= maxEventID && e.Kind != "" {
+			events = append(events, e)
 		}
-		if n := len(events); n > 0 && e.ID <= events[n-1].ID {
-			continue
-		}
-		events = append(events, e)
 	}
-	return events
+	slices.SortStableFunc(events, func(a, b Event) int { return cmp.Compare(a.ID, b.ID) })
+	return slices.CompactFunc(events, func(a, b Event) bool { return a.ID == b.ID })
 }
