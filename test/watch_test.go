@@ -10,7 +10,8 @@ import (
 )
 
 // TestWatch changes a configuration as Kubernetes changes a ConfigMap, by swapping a link, and as editors do.
-// Nobody says a word to weir. One that is broken is told once, and changes nothing.
+// Nobody says a word to weir. One that is broken is told once, and changes nothing. Most of its time it waits
+// for the next look at the files, every two seconds.
 func TestWatch(t *testing.T) {
 	t.Parallel()
 	b := backends(t, 2)

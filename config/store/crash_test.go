@@ -114,7 +114,11 @@ func TestKilled(t *testing.T) {
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 1))
 	acknowledged, kills := 0, 0
-	for acknowledged < 1000/slower {
+	changes := 400 / slower
+	if os.Getenv("WEIR_LONG_TESTS") != "" {
+		changes = 1000
+	}
+	for acknowledged < changes {
 		w := startWriter(t, file)
 		has, ok := w.number(t, "has")
 		if !ok {
