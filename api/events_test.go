@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"weir/telemetry"
@@ -172,6 +173,28 @@ func TestEventsBadQueries(t *testing.T) {
 			t.Errorf("%s %s: got %d %s", tt.query, tt.field, a.status, a.body)
 		}
 	}
+}
+
+// TestEventsHeartbeat: a stream without events says that it lives.
+func TestEventsHeartbeat(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		journal, err := telemetry.OpenJournal(telemetry.JournalOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w := &pipeWriter{header: http.Header{}, out: make(chan string)}
+		gone := make(chan struct{})
+		go (&stream{w: w, control: http.NewResponseController(w), journal: journal, after: journal.Last()}).run(gone, nil)
+		<-w.out // retry
+		began := time.Now()
+		for i := range 3 {
+			text, after := <-w.out, time.Since(began)
+			if !strings.HasPrefix(text, ":") || !strings.HasSuffix(text, "\n\n") || after != time.Duration(i+1)*heartbeat {
+				t.Errorf("got %q after %v, want a comment every %v", text, after, heartbeat)
+			}
+		}
+		close(gone)
+	})
 }
 
 // TestEventsHead: who asks for the header alone gets it at once.
