@@ -251,3 +251,35 @@ func TestWatch(t *testing.T) {
 		}
 	})
 }
+
+// TestDryRun tells what a change would do, and does nothing.
+func TestDryRun(t *testing.T) {
+	o := open(t, plainFile)
+	plane := &strict{t: t, last: 1, fail: errors.New("nothing is to be prepared")}
+	o.Carry(plane)
+	before := o.Current()
+	edit := put(Ref{Kind: Pool, Name: "own"}, `{"backends": ["10.0.3.1:80"]}`)
+	r, err := o.DryRun(context.Background(), Change{Edit: edit})
+	if err != nil || r.Summary != "1 pool added" || len(r.Diff) != 1 || o.Current() != before {
+		t.Errorf("got %+v, %v", r, err)
+	}
+	if _, err := o.DryRun(context.Background(), Change{IfMatch: "other", Edit: edit}); !errors.Is(err, ErrPrecondition) {
+		t.Errorf("got %v, want %v", err, ErrPrecondition)
+	}
+	plane.fail = nil
+	if done := o.edit(edit); done.Revision.Tag() != r.Revision.Tag() {
+		t.Errorf("the change led to revision %s, the dry run to %s", done.Revision.Tag(), r.Revision.Tag())
+	}
+	o.write(plainFile + "  more: { backends: [\"10.0.4.1:80\"] }\n")
+	diff, report, err := o.Diff(context.Background())
+	if err != nil || diff.Summary() != "1 pool added" || report.Warnings() != 1 || len(o.Current().Config.Pools) != 2 {
+		t.Errorf("got %+v, %v, %v", diff, report, err)
+	}
+	o.write("listeners: 5\n")
+	if _, report, err := o.Diff(context.Background()); !errors.Is(err, ErrInvalid) || report.Errors() != 1 {
+		t.Errorf("got %v, %v", report, err)
+	}
+	if report := o.Validate([]byte(plainFile + "  own: { backends: [] }\n")); report.Errors() != 1 {
+		t.Errorf("a name that the API has: %v", report.Diagnostics)
+	}
+}

@@ -13,7 +13,7 @@ var (
 	ErrNotFound     = errors.New("does not exist")
 	ErrExists       = errors.New("exists already")
 	ErrOwned        = errors.New("is the file's")                                       // every *OwnedError is it
-	ErrProtected    = errors.New("is protected from deletion")                          //
+	ErrProtected    = errors.New("is protected from deletion")                          // a pool with deletion_protection
 	ErrPrecondition = errors.New("has changed meanwhile")                               // If-Match does not hold
 	ErrBadSpec      = errors.New("is not what it should be")                            // not JSON, or of another shape
 	ErrInvalid      = config.ErrInvalid                                                 // every *InvalidError is it

@@ -70,6 +70,7 @@ func (s *Store) begin(c *config.Config, report config.Report, kept image) error 
 	if s.keeper != nil && s.keeper.remark != "" {
 		s.remarks = append(s.remarks, "state_dir: "+s.keeper.remark)
 	}
+	r.sign()
 	s.publish(r)
 	return nil
 }

@@ -33,6 +33,7 @@ func (s *Store) reread() (*Revision, Diff, error) {
 	if c.Digest != old.Config.Digest || !r.Overrides.equal(old.Overrides) {
 		r.Number++
 	}
+	r.sign()
 	return r, differences(old, r), nil
 }
 

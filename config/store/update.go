@@ -85,6 +85,7 @@ func (s *Store) edit(c Change) (*Revision, Diff, error) {
 	}
 	r := s.revise(next, report, d.objects, d.overrides)
 	r.Number = old.Number + 1
+	r.sign()
 	return r, differences(old, r), nil
 }
 
