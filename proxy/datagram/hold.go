@@ -3,6 +3,7 @@ package datagram
 import (
 	"bytes"
 	"math"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 const (
 	heldMost  = 1024    // payloads
 	heldBytes = 1 << 20 // of them
+	heldShare = 4       // one client address takes a quarter of either at most
 )
 
 // unbounded is the time until which something is held that has no time-out.
@@ -52,7 +54,7 @@ func (k *Socket) hold(a *arrival) bool {
 		}
 	}
 	w := &k.waiting
-	if until <= k.now || len(w.list) == heldMost || w.bytes+len(a.payload) > heldBytes {
+	if until <= k.now || len(w.list) == heldMost || w.bytes+len(a.payload) > heldBytes || !w.share(a) {
 		return false
 	}
 	w.list = append(w.list, held{a.from, bytes.Clone(a.payload), until})
@@ -62,6 +64,33 @@ func (k *Socket) hold(a *arrival) bool {
 		w.watchers.Go(k.watch)
 	}
 	return true
+}
+
+// share reports whether the client has held less than it may.
+func (w *waiting) share(a *arrival) bool {
+	client := subscriber(a.from.Client().Addr())
+	n, size := 1, len(a.payload)
+	for i := range w.list {
+		if h := &w.list[i]; subscriber(h.from.Client().Addr()) == client {
+			n, size = n+1, size+len(h.payload)
+		}
+	}
+	return n <= heldMost/heldShare && size <= heldBytes/heldShare
+}
+
+// subscriberBits is how much of an IPv6 address says who it is.
+const subscriberBits = 64
+
+// subscriber is what stands for a client: of IPv6 its network.
+func subscriber(a netip.Addr) netip.Addr {
+	if a.Is4() {
+		return a
+	}
+	p, err := a.Prefix(subscriberBits)
+	if err != nil {
+		return a // it is none of either family
+	}
+	return p.Addr()
 }
 
 // unchecked reports whether no backend has had a verdict. It costs more than a look only while there

@@ -71,9 +71,13 @@ func TestHoldExpires(t *testing.T) {
 func TestHoldBounds(t *testing.T) {
 	for _, size := range []int{1, 40_000} {
 		r := newRig(t, rigOptions{pool: uncheckedFor(time.Hour)}, trio(t)...)
-		c := newClient(t, "", r.addr())
+		var clients []*client
+		for i := range 8 {
+			clients = append(clients, newClient(t, fmt.Sprintf("127.0.0.%d:0", i+1), r.addr()))
+		}
 		want := min(heldMost, heldBytes/size)
 		for i := range want + 10 {
+			c := clients[i%len(clients)]
 			c.send(fmt.Sprintf("%*d", size, i%10))
 			eventually(t, "it has come", func() bool {
 				return r.socket.holds()+int(r.stats().Drops(telemetry.DropNoBackendUp)) == i+1
@@ -85,6 +89,36 @@ func TestHoldBounds(t *testing.T) {
 		r.stop()
 		if n := r.stats().Drops(telemetry.DropDraining); n != uint64(want) {
 			t.Errorf("%d are dropped at the end, want %d", n, want)
+		}
+	}
+}
+
+// TestHoldShare: one client cannot take the places of all.
+func TestHoldShare(t *testing.T) {
+	for _, size := range []int{1, 40_000} {
+		r := newRig(t, rigOptions{pool: uncheckedFor(time.Hour)}, trio(t)...)
+		want := min(heldMost, heldBytes/size) / heldShare
+		for i := range want + 10 {
+			c := newClient(t, "127.0.0.7:0", r.addr()) // from another port each time
+			c.send(fmt.Sprintf("%*d", size, i%10))
+			c.conn.Close()
+			eventually(t, "it has come", func() bool {
+				return r.socket.holds()+int(r.stats().Drops(telemetry.DropNoBackendUp)) == i+1
+			})
+		}
+		if n := r.socket.holds(); n != want {
+			t.Errorf("%d of %d bytes are held for one client, want %d", n, size, want)
+		}
+		newClient(t, "", r.addr()).send("x")
+		eventually(t, "that of another one is held", func() bool { return r.socket.holds() == want+1 })
+		r.stop()
+	}
+}
+
+func TestSubscriber(t *testing.T) {
+	for text, want := range map[string]string{"192.0.2.7": "192.0.2.7", "2001:db8:1:2:3::4": "2001:db8:1:2::"} {
+		if got := subscriber(netip.MustParseAddr(text)).String(); got != want {
+			t.Errorf("%s: got %s, want %s", text, got, want)
 		}
 	}
 }
