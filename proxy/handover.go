@@ -220,6 +220,14 @@ func (s *Server) Leave(ctx context.Context, grace time.Duration) error {
 	return s.Shutdown(ctx) // which closes what is idle, and waits for the others
 }
 
+// EndIdle closes the connections that are idle, while the server leaves: there is no time to wait for their
+// next request.
+func (s *Server) EndIdle() {
+	for _, l := range s.everyListener() {
+		l.clients.Drain()
+	}
+}
+
 // leaveLook is how often Leave looks whether somebody is left.
 const leaveLook = 50 * time.Millisecond
 

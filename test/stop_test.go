@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -141,8 +142,11 @@ defaults: { timeouts: { grace: %s } }
 				d.signal(syscall.SIGTERM)
 			}
 			d.stop()
-			if !strings.Contains(d.log.String(), "work in flight was cut") {
-				t.Error("the log does not say that work was cut")
+			cut := slices.IndexFunc(d.lines(), func(l logLine) bool {
+				return l.Msg == "work in flight was cut" && strings.Contains(l.text, `"connections":1,"requests":1,"listeners":["web: 1"]`)
+			})
+			if cut < 0 {
+				t.Errorf("the log does not say how much work was cut, and where:\n%s", d.log)
 			}
 			if calls := held.wait(); !calls[0].failed() {
 				t.Errorf("the request that was cut: got %v", calls[0])

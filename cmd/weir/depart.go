@@ -21,30 +21,50 @@ func (d *daemon) depart(signals <-chan os.Signal, stopping bool) error {
 	grace := d.options.store.Current().Config.Process.Grace
 	go func() { left <- d.leave(ctx, grace) }()
 	var patience <-chan time.Time
+	hurry := func() {
+		stopping, patience = true, time.After(grace)
+		d.plane.(server).Server().EndIdle()
+	}
 	if stopping {
-		patience = time.After(grace)
+		hurry()
 	}
 	for {
 		select {
 		case err := <-left:
 			return err
 		case <-patience:
+			d.log.Warn("work in flight was cut", d.inFlight()...)
 			cut()
 		case s := <-signals:
 			switch {
 			case s == syscall.SIGUSR1:
 				d.Reopen()
 			case s == syscall.SIGHUP || s == syscall.SIGUSR2:
-				d.log.Warn("another process serves: this one only drains", zap.Stringer("signal", s))
+				d.noReload(s)
 			case stopping:
-				d.log.Warn("stopping now", zap.Stringer("signal", s))
+				d.log.Warn("stopping now: work in flight was cut", append(d.inFlight(), zap.Stringer("signal", s))...)
 				cut()
 			default:
 				d.log.Info("stopping", append(d.inFlight(), zap.Stringer("signal", s))...)
-				stopping, patience = true, time.After(grace)
+				hurry()
 			}
 		}
 	}
+}
+
+// isReplaced reports whether another process serves.
+func (d *daemon) isReplaced() bool {
+	select {
+	case <-d.replaced:
+		return true
+	default:
+		return false
+	}
+}
+
+// noReload says why a signal is not obeyed.
+func (d *daemon) noReload(s os.Signal) {
+	d.log.Warn("another process serves: this one only drains", zap.Stringer("signal", s))
 }
 
 // leave waits for the connections that are left, until ctx ends, and ends everything.
@@ -53,8 +73,7 @@ func (d *daemon) leave(ctx context.Context, grace time.Duration) error {
 	d.watching.Wait()
 	err := d.plane.(server).Server().Leave(ctx, grace)
 	if errors.Is(err, context.Canceled) {
-		d.log.Warn("work in flight was cut")
-		err = nil
+		err = nil // as asked, and logged
 	}
 	bounded, cancel := context.WithTimeout(context.Background(), adminGrace)
 	defer cancel()

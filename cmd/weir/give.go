@@ -94,12 +94,7 @@ func (d *daemon) TakeOver(c *net.UnixConn) {
 func (d *daemon) endUpgrades() (replaced bool) {
 	d.noUpgrade()
 	d.upgrading.Lock() // for good
-	select {
-	case <-d.replaced:
-		return true
-	default:
-		return false
-	}
+	return d.isReplaced()
 }
 
 // mayLeave reports what stands against another process in the place of this one.

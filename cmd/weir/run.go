@@ -81,6 +81,10 @@ func (d *daemon) obey(ctx context.Context, signals <-chan os.Signal) error {
 		case s := <-signals:
 			switch s {
 			case syscall.SIGHUP:
+				if d.isReplaced() {
+					d.noReload(s)
+					continue
+				}
 				// Reload has logged the outcome; a bad file must not end the process.
 				_, _ = d.Reload(ctx)
 			case syscall.SIGUSR1:

@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -63,7 +65,7 @@ func (d *daemon) finish(ctx context.Context) error {
 	return err
 }
 
-// inFlight says how many clients are connected and how many of their requests are with a backend.
+// inFlight says how many clients are connected, where, and how many of their requests are with a backend.
 func (d *daemon) inFlight() []zap.Field {
 	var requests int64
 	for _, p := range d.plane.Pools() {
@@ -71,5 +73,15 @@ func (d *daemon) inFlight() []zap.Field {
 			requests += m.Backend.Active()
 		}
 	}
-	return []zap.Field{zap.Int("connections", d.plane.Connections()), zap.Int64("requests", requests)}
+	where := zap.Skip()
+	var listeners []string
+	for _, l := range slices.Concat(d.plane.Listeners(), d.plane.Leaving()) {
+		if l.Active > 0 {
+			listeners = append(listeners, fmt.Sprintf("%s: %d", l.Name, l.Active))
+		}
+	}
+	if listeners != nil {
+		where = zap.Strings("listeners", listeners)
+	}
+	return []zap.Field{zap.Int("connections", d.plane.Connections()), zap.Int64("requests", requests), where}
 }

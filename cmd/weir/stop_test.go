@@ -59,7 +59,7 @@ func TestSecondTerm(t *testing.T) {
 	if cut < 0 || stopped < cut {
 		t.Errorf("the log does not say that work was cut, before it says stopped: %s", log)
 	}
-	if !strings.Contains(log, `"msg":"stopping","connections":4,"requests":1,"signal":"terminated"`) {
+	if !strings.Contains(log, `"msg":"stopping","connections":4,"requests":1,"listeners":["web: 3"],"signal":"terminated"`) {
 		t.Errorf("the log does not say what is in flight: %s", log)
 	}
 }
