@@ -31,7 +31,16 @@ func (l leakChecked) Run() int {
 // TestScripts runs the verbs that need no daemon as their users would.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{Dir: "testdata/script", UpdateScripts: *update, RequireUniqueNames: true,
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"readme": firstSteps}})
+		Cmds:      map[string]func(*testscript.TestScript, bool, []string){"readme": firstSteps},
+		Condition: condition})
+}
+
+// condition knows those that scripts may have beside the usual ones.
+func condition(name string) (bool, error) {
+	if name != "racing" {
+		return false, fmt.Errorf("unknown condition %q", name)
+	}
+	return racing, nil
 }
 
 // firstSteps writes the commands that the README wants to be pasted into a file, with ports that are free
