@@ -76,6 +76,23 @@ func ExamplePool_SetAdmin() {
 	// b2 ready false true
 }
 
+// Where a flow would go, why, and where if a backend were down.
+func ExamplePool_Explain() {
+	p := balancer.NewPool(pool(config.SourceIP), balancer.Options{}, time.Now())
+	flow := balancer.Flow{Src: netip.MustParseAddrPort("192.0.2.7:4711"), Proto: balancer.TCP}
+	e := p.Explain(flow)
+	fmt.Println(e.Pick.Name(), "-", e.Why)
+	then, moved, err := p.ExplainIf(flow, []balancer.Supposition{{Backend: e.Pick.Name(), Down: true}})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Printf("%s - %.0f %% of the keys move\n", then.Pick.Name(), 100*moved)
+	// Output:
+	// b1 - owns the key: entry 16931 of 65537
+	// b2 - 75 % of the keys move
+}
+
 func ExampleFlow_Hash() {
 	f := balancer.Flow{Src: netip.MustParseAddrPort("192.0.2.7:4711")}
 	mapped := balancer.Flow{Src: netip.MustParseAddrPort("[::ffff:192.0.2.7]:80")}
