@@ -39,7 +39,8 @@ func newExplain() *cobra.Command {
 		Short: "Say where a request or a connection would go, and why",
 		Long: `Say where a request or a connection would go, and why: listener, client, admission, the verdict on every route,
 session, key, turn or load, each backend with the reason why it can be picked or not, and the pick. Nothing is
-sent, and no turn of a rotation is taken. --down, --drain and --maintenance say what would be if.
+sent, and no turn of a rotation is taken. --down, --drain and --maintenance say what would be if. It is about what is
+new: a connection or a UDP session that is there already stays where it is. /v1/explain is the same for programs.
 
 URL stands for --host, --path and the port of --dst; its scheme, one of http, https, tcp, tls and udp, is the protocol
 of the listener. With --offline the configuration of -c is asked instead of a daemon: every backend counts as up.`,
