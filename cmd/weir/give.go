@@ -29,6 +29,9 @@ type server interface {
 	Expand(*config.Config) *config.Config
 	// Follow begins to look names up.
 	Follow()
+	// Hold lets no addresses of names come into force until Unhold.
+	Hold()
+	Unhold()
 }
 
 // giver is the part of a daemon that hands over to the next process.
@@ -128,6 +131,10 @@ func (g *giver) give(ctx context.Context) (done api.Upgraded, err error) {
 	if err := g.options.store.Suspend(ctx); err != nil {
 		g.next.end()
 		return done, fmt.Errorf("a change is under way: %w", err)
+	}
+	if s, ok := g.plane.(server); ok {
+		s.Hold()
+		defer s.Unhold()
 	}
 	taker, err := g.handOver()
 	closeSockets(g.offer)

@@ -74,6 +74,10 @@ func (p *namedPlane) Names() []resolve.Status { return p.resolver.Status() }
 // Expand implements server.
 func (p *namedPlane) Expand(c *config.Config) *config.Config { return p.resolver.Expand(c) }
 
+// Hold and Unhold implement server.
+func (p *namedPlane) Hold()   { p.turn <- struct{}{} }
+func (p *namedPlane) Unhold() { p.release() }
+
 // Follow implements server.
 func (p *namedPlane) Follow() {
 	p.turn <- struct{}{}
