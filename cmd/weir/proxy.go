@@ -6,8 +6,8 @@ import (
 	"weir/api"
 	"weir/config"
 	"weir/proxy"
-	"weir/telemetry"
 	"weir/resolve"
+	"weir/telemetry"
 )
 
 // serverPlane is the data plane of package proxy.
