@@ -23,7 +23,7 @@ func parseObject(raw json.RawMessage) (object, error) {
 	if t, err := d.Token(); err != nil || t != json.Delim('{') {
 		return nil, errNoObject
 	}
-	o := object{}
+	o, seen := object{}, map[string]bool{}
 	for d.More() {
 		t, err := d.Token()
 		if err != nil {
@@ -37,9 +37,10 @@ func parseObject(raw json.RawMessage) (object, error) {
 		if err := d.Decode(&value); err != nil {
 			return nil, err
 		}
-		if o.get(name) != nil {
+		if seen[name] {
 			return nil, fmt.Errorf("the key %q is repeated", name)
 		}
+		seen[name] = true
 		o = append(o, member{name, value})
 	}
 	if _, err := d.Token(); err != nil {
@@ -117,17 +118,29 @@ func mergePatch(target, patch json.RawMessage) (json.RawMessage, error) {
 	if err != nil {
 		t = object{} // what is no object is replaced by one
 	}
-	for _, m := range p {
-		if isNull(m.value) {
-			t = t.without(m.name)
-			continue
-		}
-		value, err := mergePatch(t.get(m.name), m.value)
-		if err != nil {
-			return nil, err
-		}
-		t = t.set(m.name, value)
+	at := map[string]int{}
+	for i, m := range t {
+		at[m.name] = i
 	}
+	for _, m := range p {
+		i, exists := at[m.name]
+		switch {
+		case isNull(m.value) && exists:
+			t[i].value = nil // it is taken out below: others keep their places until then
+		case isNull(m.value):
+		case exists:
+			if t[i].value, err = mergePatch(t[i].value, m.value); err != nil {
+				return nil, err
+			}
+		default:
+			value, err := mergePatch(nil, m.value)
+			if err != nil {
+				return nil, err
+			}
+			t = append(t, member{m.name, value})
+		}
+	}
+	t = slices.DeleteFunc(t, func(m member) bool { return m.value == nil })
 	return t.raw(), nil
 }
 
