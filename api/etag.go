@@ -9,13 +9,13 @@ import (
 func quoted(tag string) string { return `"` + tag + `"` }
 
 // listed reports whether one of tags is in a field If-Match or If-None-Match (RFC 9110, section 13.1), which
-// * always is. Weak tags match nothing if strong is set, as for If-Match.
+// * always is, alone. Weak tags match nothing if strong is set, as for If-Match.
 func listed(field string, strong bool, tags ...string) bool {
+	if strings.TrimSpace(field) == "*" {
+		return true
+	}
 	for item := range strings.SplitSeq(field, ",") {
 		item = strings.TrimSpace(item)
-		if item == "*" {
-			return true
-		}
 		if rest, weak := strings.CutPrefix(item, "W/"); weak {
 			if strong {
 				continue
@@ -34,7 +34,7 @@ func listed(field string, strong bool, tags ...string) bool {
 // unchanged answers 304 if the client has what it asks for already. The ETag is set in any case.
 func unchanged(w http.ResponseWriter, r *http.Request, tag string) bool {
 	w.Header().Set("ETag", tag)
-	if field := joined(r.Header, "If-None-Match"); field == "" || !listed(field, false, tag) {
+	if field, _ := joined(r.Header, "If-None-Match"); !listed(field, false, tag) {
 		return false
 	}
 	w.WriteHeader(http.StatusNotModified)
@@ -44,7 +44,8 @@ func unchanged(w http.ResponseWriter, r *http.Request, tag string) bool {
 // precondition holds a write against what there is: tags of the object and of the whole; none: the
 // object is not there.
 func precondition(h http.Header, name string, tags ...string) error {
-	if field := joined(h, "If-Match"); field != "" && (len(tags) == 0 || !listed(field, true, tags...)) {
+	// A field without a tag, as of a script whose variable is empty, is a condition that does not hold.
+	if field, given := joined(h, "If-Match"); given && (len(tags) == 0 || !listed(field, true, tags...)) {
 		p := problem(http.StatusPreconditionFailed, name+" is not as If-Match says", "read it again, and decide anew")
 		p.Type = ProblemStale
 		if len(tags) == 0 {
@@ -53,7 +54,7 @@ func precondition(h http.Header, name string, tags ...string) error {
 		}
 		return p
 	}
-	if field := joined(h, "If-None-Match"); field != "" && len(tags) > 0 && listed(field, false, tags...) {
+	if field, _ := joined(h, "If-None-Match"); len(tags) > 0 && listed(field, false, tags...) {
 		p := problem(http.StatusPreconditionFailed, name+" exists already", "leave If-None-Match out to replace it")
 		p.Type = ProblemStale
 		return p
@@ -62,4 +63,7 @@ func precondition(h http.Header, name string, tags ...string) error {
 }
 
 // joined is a field that may stand in several lines.
-func joined(h http.Header, name string) string { return strings.Join(h.Values(name), ",") }
+func joined(h http.Header, name string) (field string, given bool) {
+	values := h.Values(name)
+	return strings.Join(values, ","), len(values) > 0
+}
