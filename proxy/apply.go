@@ -177,10 +177,7 @@ func (s *Server) commit(c *config.Config, p *Prepared) Change {
 		}
 	}
 	p.seats.close()
-	for _, e := range closed {
-		change.ConnectionsClosed += e.Ending()
-		e.Drain()
-	}
+	change.ConnectionsClosed += s.leaveEntrances(closed, now)
 	for _, l := range leaving {
 		s.retire(l)
 	}
@@ -221,7 +218,7 @@ func (s *Server) commitPools(c *config.Config, p *Prepared, now time.Time) Chang
 
 // commitListeners makes the listeners those of c. It returns those that have left and the entrances
 // of those that stay which are theirs no more. mu must be held.
-func (s *Server) commitListeners(c *config.Config, p *Prepared, change *Change) (leaving []*listener, closed []entrance) {
+func (s *Server) commitListeners(c *config.Config, p *Prepared, change *Change) (leaving []*listener, closed []closedEntrance) {
 	before := s.listeners
 	s.listeners = make(map[string]*listener, len(c.Listeners))
 	stays := map[*listener]bool{}
@@ -241,14 +238,14 @@ func (s *Server) commitListeners(c *config.Config, p *Prepared, change *Change) 
 	for name, sockets := range p.seats.sockets {
 		for _, k := range sockets {
 			if e := k.give(s.listeners[name]); e != nil {
-				closed = append(closed, e)
+				closed = append(closed, closedEntrance{entrance: e})
 			}
 		}
 	}
 	s.resting = nil
 	for _, k := range p.seats.free {
 		if k.entrance != nil {
-			closed = append(closed, k.entrance)
+			closed = append(closed, closedEntrance{k.entrance, k.heirs()})
 		}
 		if k.activated {
 			s.resting = append(s.resting, k)
@@ -302,9 +299,8 @@ func (s *Server) serveStreams(l *listener, lc *config.Listener, t *tls.Config) {
 	l.streams.SetSite(e.NewSite(o))
 }
 
-// retire lets the connections of a listener that is no longer wanted come to an end.
+// retire follows the connections of a listener that is no longer wanted to their end.
 func (s *Server) retire(l *listener) {
-	l.clients.Drain()
 	if l.streams != nil {
 		l.streams.Retire(wire.Now())
 	}

@@ -216,7 +216,7 @@ func TestListenersComeAndGo(t *testing.T) {
 	if got := r.apply(load(t, one)).String(); got != "1 listener removed" {
 		t.Errorf("Change is %q", got)
 	}
-	idle.wantEnd()
+	idle.getLast("/", "ok")
 	if conn, err := net.DialTimeout("tcp", addr, time.Second); err == nil {
 		conn.Close()
 		t.Error("a removed listener accepts")
@@ -227,7 +227,7 @@ func TestListenersComeAndGo(t *testing.T) {
 	if got := r.apply(load(t, moved)).String(); got != "1 listener moved" {
 		t.Errorf("Change is %q", got)
 	}
-	keep.wantEnd()
+	keep.getLast("/", "ok")
 	if !strings.HasPrefix(r.addr(), "127.0.0.2:") {
 		t.Errorf("the listener is at %s", r.addr())
 	}

@@ -302,6 +302,15 @@ func (c *client) get(path, part string) answer {
 	return c.want("GET", 200, part)
 }
 
+// getLast is get on a connection that comes to its end with that.
+func (c *client) getLast(path, part string) {
+	c.t.Helper()
+	if a := c.get(path, part); !a.Close {
+		c.t.Error("the response does not say that the connection ends")
+	}
+	c.wantEnd()
+}
+
 // wantEnd reads to the end of the stream, before which nothing more may come.
 func (c *client) wantEnd() {
 	c.t.Helper()

@@ -42,8 +42,9 @@ var (
 // long as it is theirs.
 type entrance interface {
 	Serve(*wire.Conn)
-	Drain()      // lets the connections that came in here come to an end
-	Ending() int // how many of them Drain will close before their clients do
+	Leave()      // lets the connections that came in here come to an end when that disturbs nobody
+	Drain()      // the same, and closes those that are idle
+	Ending() int // how many of them Leave will close before their clients do
 }
 
 var (

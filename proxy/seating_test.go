@@ -75,7 +75,7 @@ func TestListenerGainsAndLosesAnAddress(t *testing.T) {
 	lbtest.Eventually(t, patience, func() bool { return r.connections() == 4 })
 	<-time.After(20 * time.Millisecond)
 	r.change("1 listener moved", "web 127.0.0.1:0")
-	idle.wantEnd()
+	idle.getLast("/", "web")
 	busy.send("Host: h\r\n\r\n")
 	for _, a := range []answer{busy.want("GET", 200, "web"), fresh.get("/", "web")} {
 		if !a.Close {
@@ -101,14 +101,14 @@ func TestAddressGoesToAnotherListener(t *testing.T) {
 	if got := r.at("shop", 1); got != passed {
 		t.Errorf("the socket is at %s, want %s", got, passed)
 	}
-	leaves.wantEnd()
+	leaves.getLast("/", "web")
 	dial(t, passed).get("/", "shop")
 	if a := stays.get("/", "web"); a.Close {
 		t.Error("a connection by the address that stays ends")
 	}
 	// Two listeners exchange their addresses.
 	r.change("2 listeners moved", "web 127.0.0.3:0", "shop 127.0.0.1:0 127.0.0.2:0")
-	stays.wantEnd()
+	stays.getLast("/", "web")
 	dial(t, passed).get("/", "shop")
 	dial(t, r.at("web", 0)).get("/", "web")
 }

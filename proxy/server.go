@@ -73,6 +73,7 @@ type Server struct {
 
 	retiring sync.WaitGroup // listeners that were removed and have connections left
 	retired  map[*listener]struct{}
+	leaving  []leavingEntrance
 }
 
 // New makes a server for o.Config; nothing is bound, probed or started yet but the watchers of

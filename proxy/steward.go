@@ -85,6 +85,7 @@ func (w *steward) run() {
 		outlook.look(w.server, now)
 		w.server.observeMemory()
 		w.drain(now)
+		w.server.closeEntrances(now)
 		wait := min(w.ramp(now), stewardRound)
 		if next := w.server.moveStreams(now); next > 0 {
 			wait = min(wait, next)

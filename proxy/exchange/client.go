@@ -59,7 +59,7 @@ const (
 // that are atomic.
 type client struct {
 	set      *Clients
-	entrance *Entrance
+	entrance atomic.Pointer[Entrance]
 	conn     *wire.Conn
 	stream   stream // over conn
 	stats    *telemetry.Listener
@@ -433,10 +433,12 @@ func (c *client) worthParsing() bool {
 }
 
 // draining reports whether the connection is to come to its end.
-func (c *client) draining() bool { return c.set.draining.Load() || c.entrance.closed.Load() }
+func (c *client) draining() bool { return c.set.draining.Load() || c.entrance.Load().closed.Load() }
 
 // leaving reports whether the next response is the last.
-func (c *client) leaving() bool { return c.set.leaving.Load() || c.draining() }
+func (c *client) leaving() bool {
+	return c.set.leaving.Load() || c.entrance.Load().leaving.Load() || c.draining()
+}
 
 // leave is called when the client is gone: what the exchange waits for is over.
 func (c *client) leave() {

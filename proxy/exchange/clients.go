@@ -72,7 +72,8 @@ func (s *Clients) serve(conn *wire.Conn, e *Entrance) {
 		return
 	}
 	c := newClient(s, conn, site.connStats, s.engine.Telemetry.NextShard())
-	c.counted, c.entrance, c.proxied, c.secured = counted, e, proxied, site.tls
+	c.counted, c.proxied, c.secured = counted, proxied, site.tls
+	c.entrance.Store(e)
 	s.mu.Lock()
 	s.conns[c] = struct{}{}
 	s.mu.Unlock()

@@ -136,7 +136,10 @@ func (c *Clients) forget(s *session) {
 // until Stop; see Retire.
 func (c *Clients) Drain() {}
 
-// Ending is 0: none is closed by Drain.
+// Leave does nothing, for the same reason.
+func (c *Clients) Leave() {}
+
+// Ending is 0: none is closed by Leave or Drain.
 func (c *Clients) Ending() int { return 0 }
 
 // Stop ends every connection at once. No connection may be added any more.

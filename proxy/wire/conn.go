@@ -101,6 +101,12 @@ func (c *Conn) Local() netip.AddrPort {
 	return c.local
 }
 
+// Destination is Local for others than the owner: any goroutine may call it, at any time.
+func (c *Conn) Destination() (local netip.AddrPort) {
+	_ = c.poll.control(func(fd uintptr) { local, _ = sockname(fd) })
+	return local
+}
+
 // Serve calls f at once and then at every readiness, until f returns true or waiting fails:
 // ErrTimeout when the armed deadline has passed, also before the first call; ErrClosed when the Conn
 // is closed. A Conn that has not waited yet may have f called twice at once.
