@@ -151,3 +151,17 @@ func TestActor(t *testing.T) {
 		t.Errorf("got %s, want %s", got, want)
 	}
 }
+
+// A change of a path with .. or // in it is not redirected to another one: the backend that is not there would
+// be its pool.
+func TestChangesAreNotRedirected(t *testing.T) {
+	g := newRig(t, nil)
+	g.do("PUT", "/v1/pools/api", aPool).must(t, 201)
+	for _, path := range []string{"/v1/pools/api/backends/..", "/v1/pools/x/../api", "/v1//pools/api", "/v1/pools/./api"} {
+		g.do("DELETE", path, "").must(t, 404)
+		g.do("PUT", path, aPool).must(t, 404)
+	}
+	g.do("PUT", "/v1/pools/%2e%2e", aPool).must(t, 422)
+	g.do("GET", "/v1/pools/api", "").must(t, 200)
+	g.do("GET", "/v1/pools", "").must(t, 200)
+}

@@ -2,6 +2,7 @@ package api
 
 import (
 	"net/http"
+	"path"
 	"reflect"
 	"slices"
 	"strings"
@@ -110,7 +111,7 @@ func serveMethods(routes []route, onSocket bool) http.Handler {
 func (s *Server) handler(onSocket bool) http.Handler {
 	mux := s.mux(onSocket)
 	if onSocket {
-		return limited(mux)
+		return limited(straight(mux))
 	}
 	open := map[string]bool{}
 	for _, r := range s.routes() {
@@ -119,7 +120,20 @@ func (s *Server) handler(onSocket bool) http.Handler {
 	return limited(s.guard.door(func(r *http.Request) bool {
 		_, pattern := mux.Handler(r)
 		return open[pattern]
-	}, mux))
+	}, straight(mux)))
+}
+
+// straight refuses changes of a path that http.ServeMux would make another one of, and redirect to: a client
+// that follows would delete a pool where a backend "..", which there is not, was to go.
+func straight(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		written := r.URL.EscapedPath()
+		if r.Method != http.MethodGet && r.Method != http.MethodHead && path.Clean("/"+written) != written {
+			writeError(w, problem(http.StatusNotFound, "there is nothing at "+quote(r.URL.Path), "GET / lists what there is"))
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // plainly adapts a handler that writes its own errors.
