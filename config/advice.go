@@ -33,6 +33,9 @@ func validName(name string, k *key) bool {
 	if len(name) < 1 || len(name) > 128 {
 		return false
 	}
+	if name == "." || name == ".." { // in the path of a URL they name something else
+		return false
+	}
 	for _, c := range []byte(name) {
 		brackets := k.listed && (c == '[' || c == ']')
 		if !isAlnum(c) && !strings.ContainsRune("_.:-", rune(c)) && !brackets {
@@ -52,7 +55,7 @@ func nameRule(k *key) string {
 	case namesStatuses:
 		return "statuses of weir's own: " + ownStatuses
 	}
-	return "names have 1 … 128 letters, digits and _ . : -"
+	return "names have 1 … 128 letters, digits and _ . : -, and are not . or .."
 }
 
 // adviceFor says what to do about an unknown key of k.
