@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"time"
 )
@@ -77,10 +78,15 @@ func (s *Server) serveUpgrade(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// serveTakeOver lets go of the connection.
+// serveTakeOver lets go of the connection. Whoever may open the socket may change what weir does, but what is
+// handed over is more: keys that are masked everywhere else, and sockets.
 func (s *Server) serveTakeOver(w http.ResponseWriter, r *http.Request) error {
 	if !strings.EqualFold(r.Header.Get("Upgrade"), HandOverProtocol) {
 		return problem(http.StatusUpgradeRequired, r.URL.Path+" is for a process that takes over", "weir run --take-over")
+	}
+	if user, known := r.Context().Value(peerKey{}).(uint32); !known || user != 0 && user != uint32(os.Geteuid()) {
+		return problem(http.StatusForbidden, "a process of another user cannot take over",
+			"what is handed over are sockets and keys: start it as the user that weir runs as, or as root")
 	}
 	c, buffered, err := http.NewResponseController(w).Hijack()
 	if err != nil {

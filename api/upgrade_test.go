@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -194,5 +195,22 @@ func TestTakeOverIsHijacked(t *testing.T) {
 	}
 	if n, err := c.Read(make([]byte, 1)); n != 1 || err != nil {
 		t.Errorf("the connection does not carry: %v", err)
+	}
+}
+
+// Who may open the socket may not have the keys that are handed over, unless it is who weir runs as.
+func TestTakeOverIsForOneUser(t *testing.T) {
+	s := New(Options{TakeOver: func(*net.UnixConn) { t.Error("it was handed over") }, Log: zap.NewNop()})
+	for _, ctx := range []context.Context{
+		context.Background(), // nobody knows who it is
+		context.WithValue(context.Background(), peerKey{}, uint32(os.Geteuid()+1)),
+	} {
+		request := httptest.NewRequestWithContext(ctx, "GET", "/v1/takeover", nil)
+		request.Header.Set("Upgrade", HandOverProtocol)
+		w := httptest.NewRecorder()
+		s.handler(true).ServeHTTP(w, request)
+		if w.Code != http.StatusForbidden || !strings.Contains(w.Body.String(), "another user") {
+			t.Errorf("got %d: %s", w.Code, w.Body)
+		}
 	}
 }
