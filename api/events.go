@@ -11,7 +11,8 @@ import (
 )
 
 const (
-	// maxStreams bounds the streams of events, so that connections are left for questions.
+	// maxStreams bounds the streams of events of each door, so that connections are left for questions, and
+	// those who come over TCP take none from the socket.
 	maxStreams = 32
 	// heartbeat is how often a stream without events says that it lives.
 	heartbeat = 15 * time.Second
@@ -35,7 +36,9 @@ type Gap struct {
 
 // End says why a stream ends.
 type End struct {
-	Reason string `json:"reason"` // stopping: the process is; slow: the client missed events
+	// Reason is stopping (the process is), slow (the client missed events) or access (the credential of the
+	// client is not good for them any more).
+	Reason string `json:"reason"`
 }
 
 // EventList is the document of GET /v1/events?follow=false, oldest first.
@@ -65,14 +68,21 @@ func (s *Server) serveEvents(w http.ResponseWriter, r *http.Request) error {
 		streamHeader(w.Header())
 		return nil
 	}
+	streams, allowed := s.streams, (func() bool)(nil)
+	if _, remote := r.Context().Value(callerKey{}).(caller); remote {
+		streams = s.remote
+		allowed = func() bool { _, _, refused := s.guard.judge(r, false); return refused == nil }
+	}
 	select {
-	case s.streams <- struct{}{}:
-		defer func() { <-s.streams }()
+	case streams <- struct{}{}:
+		defer func() { <-streams }()
 	default:
 		w.Header().Set("Retry-After", "5")
 		return problem(http.StatusServiceUnavailable, fmt.Sprintf("%d streams of events are open", maxStreams), "close one, or ask with follow=false")
 	}
-	(&stream{w: w, control: http.NewResponseController(w), journal: s.options.Journal, after: after, stalled: s.options.stalled}).run(r.Context().Done(), s.closing)
+	(&stream{
+		w: w, control: http.NewResponseController(w), journal: s.options.Journal, after: after, stalled: s.options.stalled, allowed: allowed,
+	}).run(r.Context().Done(), s.closing)
 	return nil
 }
 
@@ -109,9 +119,11 @@ type stream struct {
 	after   uint64 // id of the last event that was sent
 	begun   bool   // the client has been told of what was before
 	stalled time.Duration
+	allowed func() bool // asked again and again, for a reload can take the credential away; nil: always
 }
 
-// run sends events until the client is gone or stalls, misses some, or the server closes.
+// run sends events until the client is gone or stalls, misses some, may not have them any more, or the server
+// closes.
 func (t *stream) run(gone, closing <-chan struct{}) {
 	streamHeader(t.w.Header())
 	if t.send(fmt.Appendf(nil, "retry: %d\n\n", reconnect.Milliseconds())) != nil {
@@ -120,6 +132,10 @@ func (t *stream) run(gone, closing <-chan struct{}) {
 	ticker := time.NewTicker(heartbeat)
 	defer ticker.Stop()
 	for {
+		if t.allowed != nil && !t.allowed() {
+			_ = t.send(message(streamEnd, 0, End{"access"})) // the last thing, whether it arrives or not
+			return
+		}
 		more, err := t.catchUp()
 		if err != nil || more == nil {
 			return

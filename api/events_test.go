@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -35,8 +36,19 @@ type follower struct {
 // follow opens a stream over the socket and ends it with the test.
 func (g *rig) follow(query string, fields ...string) *follower {
 	g.t.Helper()
+	return g.followFrom(overSocket(g.server.options.Socket), "http://localhost", query, fields...)
+}
+
+// followTCP is follow over TCP.
+func (g *rig) followTCP(query string, fields ...string) *follower {
+	g.t.Helper()
+	return g.followFrom(overTCP(), "http://"+g.server.Addr(), query, fields...)
+}
+
+func (g *rig) followFrom(client *http.Client, base, query string, fields ...string) *follower {
+	g.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	request, err := http.NewRequestWithContext(ctx, "GET", "http://localhost/v1/events"+query, nil)
+	request, err := http.NewRequestWithContext(ctx, "GET", base+"/v1/events"+query, nil)
 	if err != nil {
 		g.t.Fatal(err)
 	}
@@ -44,7 +56,6 @@ func (g *rig) follow(query string, fields ...string) *follower {
 		name, value, _ := strings.Cut(f, ": ")
 		request.Header.Set(name, value)
 	}
-	client := overSocket(g.server.options.Socket)
 	client.Timeout = 0
 	response, err := client.Do(request)
 	if err != nil {
@@ -227,6 +238,36 @@ func TestEventsAreBounded(t *testing.T) {
 		time.Sleep(time.Millisecond)
 	}
 	g.follow("")
+}
+
+// TestEventsOfDoors: who comes over TCP leaves the streams of the socket alone.
+func TestEventsOfDoors(t *testing.T) {
+	g := newRig(t, nil)
+	for range maxStreams {
+		g.followTCP("?since=0")
+	}
+	g.tcp("GET", "/v1/events", "").must(t, 503)
+	g.follow("")
+}
+
+// TestEventsEndWithCredential: a stream ends when its credential is not good any more, before it tells anything else.
+func TestEventsEndWithCredential(t *testing.T) {
+	var access atomic.Pointer[Access]
+	access.Store(&Access{Credentials: credentials()})
+	g := newRig(t, func(o *Options) { o.Access = func() Access { return *access.Load() } })
+	f, other := g.followTCP("", "X-Auth-Token: "+readToken), g.followTCP("", "X-Auth-Token: "+adminToken)
+	g.tell("before")
+	f.event("before")
+	other.event("before")
+	access.Store(&Access{Credentials: credentials()[:1]})
+	g.tell("after")
+	other.event("after")
+	if m := f.next(); m.event != "end" || decode[End](t, []byte(m.data)).Reason != "access" {
+		t.Errorf("got %+v", m)
+	}
+	if _, err := f.read(); err != io.EOF {
+		t.Errorf("got %v, want the end of the stream", err)
+	}
 }
 
 // TestEventsEndWithServer: at the end, streams get what was told last and why they end.

@@ -92,7 +92,7 @@ func (s *Server) eventRoutes() []route {
 	return []route{
 		{method: http.MethodGet, path: "/v1/events", id: "events", title: "What happens, as it happens",
 			doc: "Server-Sent Events: `event` with an Event as its data, whose `id` a client sends back in Last-Event-ID to miss nothing; `gap` where events are missing, because they are older than the last 1,000; " +
-				"`end` as the last thing, with a reason: `stopping`, or `slow` for a client that missed some. A comment every 15 s says that the stream lives. A client that takes nothing for 10 s is cut off. At most 32 streams are open at a time.",
+				"`end` as the last thing, with a reason: `stopping`, `slow` for a client that missed some, or `access` for one whose credential is not good any more. A comment every 15 s says that the stream lives. A client that takes nothing for 10 s is cut off. At most 32 streams are open at a time on the socket, and as many over TCP.",
 			query: []parameter{
 				{"since", "Where to begin: an id, after which; a time (RFC 3339), or how long ago (`10m`). `0`: all that is held. Absent: with what is to come."},
 				{"follow", "`false`: a document with what is held, from `since` on, and no stream."},

@@ -65,7 +65,8 @@ type Options struct {
 type Server struct {
 	options Options
 	guard   *guard
-	streams chan struct{} // holds a token per open stream of events
+	streams chan struct{} // holds a token per open stream of events on the socket
+	remote  chan struct{} // the same over TCP
 	closing chan struct{} // closed by Close: streams end
 	doors   []*door
 	serving bool // Serve was called
@@ -98,6 +99,7 @@ func New(o Options) *Server {
 			refusals: &refusals{log: o.Log, count: o.Refused},
 		},
 		streams: make(chan struct{}, maxStreams),
+		remote:  make(chan struct{}, maxStreams),
 		closing: make(chan struct{}),
 	}
 }
