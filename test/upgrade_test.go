@@ -162,6 +162,9 @@ func TestUpgradeUnderLoad(t *testing.T) {
 	}
 	eventually(t, "a TLS session can be resumed", func() bool { return loads["secure"].count() > 20 })
 	for i := range upgrades {
+		own := trust.Clone() // with a ticket of the process before
+		own.ClientSessionCache = tls.NewLRUClientSessionCache(1)
+		wantNoFailure(t, drive(t, load{url: "https://" + u.address("safe"), tls: own, clients: 1, limit: 1}).wait())
 		before := map[string]int{}
 		for name, l := range loads {
 			before[name] = l.count()
@@ -177,7 +180,7 @@ func TestUpgradeUnderLoad(t *testing.T) {
 		if got := exactly(t, c, 2); got != backend {
 			t.Errorf("after upgrade %d, the client is on %s, and was on %s", i+1, got, backend)
 		}
-		conn, err := tls.Dial("tcp", u.address("safe"), trust)
+		conn, err := tls.Dial("tcp", u.address("safe"), own)
 		if err != nil {
 			t.Fatal(err)
 		}
