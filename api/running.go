@@ -35,6 +35,7 @@ type Process struct {
 	LoadedAt   time.Time // when this generation came into force
 	Listeners  []Listener
 	Leaving    []Listener // that were removed and have connections left; without addresses
+	Former     []int      // processes before this one that have connections left
 }
 
 // Listener is one listener in service.

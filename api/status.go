@@ -19,6 +19,7 @@ func (s *Server) Status() Status {
 		Version:       s.options.Version,
 		Commit:        s.options.Commit,
 		PID:           os.Getpid(),
+		Former:        process.Former,
 		Started:       s.options.Started.UTC(),
 		UptimeSeconds: time.Since(s.options.Started).Round(time.Millisecond).Seconds(),
 		Generation:    process.Generation,

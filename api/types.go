@@ -7,6 +7,7 @@ type Status struct {
 	Version       string           `json:"version"`
 	Commit        string           `json:"commit"`
 	PID           int              `json:"pid"`
+	Former        []int            `json:"former_pids,omitempty"` // of processes before an upgrade, that have connections left
 	Started       time.Time        `json:"started"`
 	UptimeSeconds float64          `json:"uptime_seconds"`
 	Generation    uint64           `json:"generation"`

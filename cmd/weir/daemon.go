@@ -176,6 +176,7 @@ func (d *daemon) Process() api.Process {
 	r := d.options.store.Current()
 	p.Loaded, p.Generation, p.Digest, p.LoadedAt = true, r.Generation, r.Config.Digest, time.Unix(0, d.loaded.Load())
 	p.Listeners, p.Leaving = d.plane.Listeners(), d.plane.Leaving()
+	p.Former = d.options.inherited.former()
 	return p
 }
 

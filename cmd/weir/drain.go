@@ -29,7 +29,8 @@ func newDrain() *cobra.Command {
 		long: `Give a backend no new flows but those of its sessions, so that it can be taken away without loss. It holds over
 reloads and restarts until weir ready, or weir override --clear. With --wait it returns when nothing is left on the
 backend, with exit code 1 if something still is after --timeout: the backend goes on draining then. What is left
-after the drain_timeout of the pool is cut by weir.`}
+after the drain_timeout of the pool is cut by weir. After an upgrade it also waits for the processes before, which
+alone know what they have on the backend.`}
 	cmd, where := v.command()
 	wait := cmd.Flags().Bool("wait", false, "wait until nothing is left on it, for at most --timeout if that is given")
 	run := cmd.RunE
@@ -189,6 +190,9 @@ func (a *admin) awaitDrained(ctx context.Context, out io.Writer, n backendName, 
 		}
 		l := occupationOf(b)
 		if l.active == 0 {
+			if err := a.awaitFormers(ctx, out, n, began, limit); err != nil {
+				return err
+			}
 			_, err := fmt.Fprintf(out, "%s is drained after %s\n", n, age(time.Since(began)))
 			return err
 		}
@@ -208,6 +212,35 @@ func (a *admin) awaitDrained(ctx context.Context, out io.Writer, n backendName, 
 		case <-time.After(drainPause):
 		case <-ctx.Done():
 			return fmt.Errorf("%s still has %s; it goes on draining", n, flows(last))
+		}
+	}
+}
+
+// awaitFormers waits until processes that an upgrade has replaced have ended: what they have on a backend only
+// they know.
+func (a *admin) awaitFormers(ctx context.Context, out io.Writer, n backendName, began time.Time, limit time.Duration) error {
+	for told := ""; ; {
+		var status api.Status
+		if _, err := a.get(ctx, "/v1/status", &status); err != nil {
+			return err
+		}
+		line := formerLine(status)
+		if line == "" {
+			return nil
+		}
+		if line != told {
+			told = line
+			if _, err := fmt.Fprintf(out, "%s: 0 left; %s, perhaps to it\n", n, line); err != nil {
+				return err
+			}
+		}
+		if limit > 0 && time.Since(began) >= limit {
+			return fmt.Errorf("%s after %s, perhaps to %s; it goes on draining", line, age(limit), n)
+		}
+		select {
+		case <-time.After(drainPause):
+		case <-ctx.Done():
+			return fmt.Errorf("%s, perhaps to %s; it goes on draining", line, n)
 		}
 	}
 }

@@ -185,7 +185,7 @@ func (g *giver) handOver() (taker handover.Hello, err error) {
 		return taker, err
 	}
 	used, err := giving.Offer(handover.Offer{
-		PID: os.Getpid(), Version: version, Generation: g.options.store.Current().Generation,
+		PID: os.Getpid(), Former: g.options.inherited.former(), Version: version, Generation: g.options.store.Current().Generation,
 		Wish: wish, Names: names, Sockets: g.offer,
 	})
 	if err != nil {

@@ -80,8 +80,12 @@ func writeStatus(w io.Writer, status api.Status, now time.Time) error {
 		word = "NOT READY (weir health says why)"
 	}
 	uptime := time.Duration(status.UptimeSeconds * float64(time.Second))
-	if _, err := fmt.Fprintf(w, "weir %s, pid %d, up %s, generation %d, %s\n\n",
-		status.Version, status.PID, age(uptime), status.Generation, word); err != nil {
+	former := formerLine(status)
+	if former != "" {
+		former += ", which are not shown here\n"
+	}
+	if _, err := fmt.Fprintf(w, "weir %s, pid %d, up %s, generation %d, %s\n%s\n",
+		status.Version, status.PID, age(uptime), status.Generation, word, former); err != nil {
 		return err
 	}
 	if err := writeTable(w, []string{"LISTENER", "PROTOCOL", "ADDRESS", "POOL", "CONNECTIONS"}, listenerRows(status)); err != nil {

@@ -37,6 +37,7 @@ type inheritance struct {
 	numbers map[string]int // of those of the admin server, by their addresses
 	started bool           // by the process before
 	dead    bool           // the process before has ended in between
+	formers *formers       // the process before, and those before it; nil: there are none
 }
 
 // inherit finds what there is: from the process that has started this one, from the one that runs with the
@@ -133,7 +134,7 @@ func takeFrom(conn *handover.Conn) (*inheritance, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("take over: %w", err), conn.Close())
 	}
-	h := &inheritance{taking: taking, conn: conn, numbers: map[string]int{}}
+	h := &inheritance{taking: taking, conn: conn, numbers: map[string]int{}, formers: newFormers(taking.Offer())}
 	for _, s := range taking.Offer().Sockets {
 		if s.Network != handover.Admin {
 			h.sockets = append(h.sockets, s)
@@ -143,6 +144,14 @@ func takeFrom(conn *handover.Conn) (*inheritance, error) {
 		h.numbers[s.Address] = s.ID
 	}
 	return h, nil
+}
+
+// former lists the processes before this one that have connections left.
+func (h *inheritance) former() []int {
+	if h == nil {
+		return nil
+	}
+	return h.formers.pids()
 }
 
 // wish is what the process before wanted beyond its files; nil: nothing.

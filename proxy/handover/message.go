@@ -16,6 +16,7 @@ type Hello struct {
 // Offer is who the giver is, and what it has.
 type Offer struct {
 	PID        int
+	Former     []int  // processes before it that have connections left
 	Version    string // of the binary
 	Generation uint64 // of the configuration in force
 	Names      []byte // addresses of backends that are names, in JSON
