@@ -196,6 +196,11 @@ func (r *Relay) settle() Ending {
 func (r *Relay) endHalf(from Side) {
 	to := from.other()
 	r.mu.Lock()
+	if r.resetUnseen(from) {
+		r.mu.Unlock()
+		r.end(Ending{Cause: CauseBroken, Side: from, Err: syscall.ECONNRESET})
+		return
+	}
 	r.halves[from] = true
 	last := r.over || r.halves[to]
 	if !last {
@@ -213,6 +218,17 @@ func (r *Relay) endHalf(from Side) {
 		r.end(Ending{Cause: CauseBroken, Side: to, Err: err})
 	}
 }
+
+// resetUnseen reports whether what looks like the end of a side is a reset. The kernel tells of that once: if a send
+// of the other way was told, a receive finds an end in order. A way that is at rest was told of none, and once
+// a FIN has been sent there, a connection that is over both ways need not have been reset. mu must be held.
+func (r *Relay) resetUnseen(from Side) bool {
+	to := from.other()
+	return !r.over && !r.halves[to] && r.ways[to].state.Load()&wayBusy != 0 && overBothWays(r.ways[from].fd)
+}
+
+// overBothWays reports whether a connection has ended in both directions, or was reset.
+func overBothWays(fd uintptr) bool { return look(fd, 0)&unix.POLLHUP != 0 }
 
 func (r *Relay) closeWrite(to Side) error {
 	if l := r.options.Layers[to]; l != nil {

@@ -168,6 +168,47 @@ func TestRelayPassesResetsOn(t *testing.T) {
 	}
 }
 
+// TestRelayResetToldToASend: the kernel tells of a reset once. If a send of one way was told, the receive of the
+// other one finds an end in order, which must not be passed on as such.
+func TestRelayResetToldToASend(t *testing.T) {
+	rs := relaysOf(t)
+	a, client := dialed(t)
+	b, backend := dialed(t)
+	r := rs.NewRelay(a, b, RelayOptions{})
+	must(t, client.SetLinger(0))
+	must(t, client.Close())
+	eventually(t, "the reset comes", a.failed)
+	if told, err := unix.GetsockoptInt(int(a.fd), unix.SOL_SOCKET, unix.SO_ERROR); err != nil || told != int(unix.ECONNRESET) {
+		t.Fatalf("told of %d, %v", told, err)
+	}
+	t.Cleanup(r.Stop)
+	within(t, "the relay", func() {
+		if e := r.Run(); e.Cause != CauseBroken || e.Side != Client || !errors.Is(e.Err, syscall.ECONNRESET) {
+			t.Errorf("ended by %+v, want a reset of the client", e)
+		}
+	})
+	wantReset(t, backend)
+}
+
+// TestPendingTakesNothing: to look whether there is something takes neither bytes nor the error of a reset.
+func TestPendingTakesNothing(t *testing.T) {
+	c, peer := dialed(t)
+	if pending(c.fd) {
+		t.Error("something is pending, and nothing was sent")
+	}
+	send(t, peer, "x")
+	eventually(t, "it comes", func() bool { return pending(c.fd) })
+	if n, e := Recv(c.fd, make([]byte, 2)); n != 1 || e != 0 {
+		t.Errorf("received %d, %v", n, e)
+	}
+	must(t, peer.SetLinger(0))
+	must(t, peer.Close())
+	eventually(t, "the reset comes", func() bool { return pending(c.fd) })
+	if n, e := Recv(c.fd, make([]byte, 2)); n != 0 || e != syscall.ECONNRESET {
+		t.Errorf("received %d, %v, want a reset", n, e)
+	}
+}
+
 // TestRelayResetOfABlockedSide: while nobody reads from a side, only the tick sees that it is gone.
 func TestRelayResetOfABlockedSide(t *testing.T) {
 	r := relaying(t, RelayOptions{Idle: 2 * time.Second})
@@ -217,11 +258,7 @@ func setSendBuffer(c *Conn, n int) error {
 }
 
 // hungUp reports whether a connection has ended in both directions.
-func hungUp(c *Conn) bool {
-	p := []unix.PollFd{{Fd: int32(c.fd)}}
-	n, err := unix.Poll(p, 0)
-	return err == nil && n > 0 && p[0].Revents&unix.POLLHUP != 0
-}
+func hungUp(c *Conn) bool { return overBothWays(c.fd) }
 
 // fill sends until nothing more is taken for a while, and returns how many bytes were.
 func fill(t testing.TB, c *net.TCPConn) (sent int64) {

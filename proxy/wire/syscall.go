@@ -30,12 +30,18 @@ func Recv(fd uintptr, p []byte) (int, syscall.Errno) {
 
 // silent reports whether there is nothing to receive: no byte, no end, no error. Unlike a receive that
 // peeks, a poll takes no lock on the socket.
-func silent(fd uintptr) bool {
-	p := unix.PollFd{Fd: int32(fd), Events: unix.POLLIN | unix.POLLRDHUP}
+func silent(fd uintptr) bool { return look(fd, unix.POLLIN|unix.POLLRDHUP) == 0 }
+
+// look returns what there is of events, and of errors and hang-ups, and does not wait.
+func look(fd uintptr, events int16) int16 {
+	p := unix.PollFd{Fd: int32(fd), Events: events}
 	for {
-		n, _, e := syscall.RawSyscall(unix.SYS_POLL, uintptr(unsafe.Pointer(&p)), 1, 0)
+		_, _, e := syscall.RawSyscall(unix.SYS_POLL, uintptr(unsafe.Pointer(&p)), 1, 0)
+		if e == 0 {
+			return p.Revents
+		}
 		if e != syscall.EINTR {
-			return e == 0 && n == 0
+			return unix.POLLNVAL
 		}
 	}
 }

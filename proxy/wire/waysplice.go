@@ -72,12 +72,9 @@ func (w *way) splice() (int, syscall.Errno) {
 	return n, 0
 }
 
-// pending reports whether a receive would find something: bytes, the end or an error.
-func pending(fd uintptr) bool {
-	var b [1]byte
-	_, e := peek(fd, b[:])
-	return e != syscall.EAGAIN
-}
+// pending reports whether a receive would find something: bytes, the end or an error. It must not be a receive
+// that peeks: that takes the error of a reset away, and what comes next would then look like an end in order.
+func pending(fd uintptr) bool { return !silent(fd) }
 
 // pour sends what the pipe holds. If there is no room for all of it, some is waited for.
 func (w *way) pour() {
