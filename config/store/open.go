@@ -70,6 +70,9 @@ func (s *Store) begin(c *config.Config, report config.Report, kept image) error 
 	if s.keeper != nil && s.keeper.remark != "" {
 		s.remarks = append(s.remarks, "state_dir: "+s.keeper.remark)
 	}
+	if s.keeper != nil && (directory{c.StateDir}).othersWrite() {
+		s.remarks = append(s.remarks, fmt.Sprintf("state_dir: every user may write in %s, and so decide what is loaded at the next start; chmod o-w it", c.StateDir))
+	}
 	r.sign()
 	s.publish(r)
 	return nil
