@@ -1,12 +1,14 @@
 package telemetry
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -388,4 +390,26 @@ func FuzzJournalLines(f *testing.F) {
 			t.Fatalf("got %d events after reopening, want %d", len(again), len(events))
 		}
 	})
+}
+
+// TestJournalFileIsItsOwn: events do not go where a link says, to a pipe, or where everybody reads them.
+func TestJournalFileIsItsOwn(t *testing.T) {
+	dir := t.TempDir()
+	precious := filepath.Join(dir, "precious")
+	if err := os.WriteFile(precious, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	link, pipe, open := filepath.Join(dir, "link"), filepath.Join(dir, "pipe"), filepath.Join(dir, "open")
+	if err := errors.Join(os.Symlink(precious, link), syscall.Mkfifo(pipe, 0o600), os.WriteFile(open, nil, 0o644)); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{link, pipe} {
+		if _, err := OpenJournal(JournalOptions{File: path}); err == nil {
+			t.Errorf("%s is taken", path)
+		}
+	}
+	openJournal(t, JournalOptions{File: open})
+	if info, err := os.Stat(open); err != nil || info.Mode() != journalFileMode {
+		t.Errorf("got %v, %v", info.Mode(), err)
+	}
 }

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"syscall"
 )
 
 const (
@@ -61,15 +62,25 @@ func openJournalFile(path string) (*rotatingFile, []Event, error) {
 	return r, kept[max(0, len(kept)-JournalSize):], nil
 }
 
+// noWait and noLink are flags of open(2): a pipe is not waited for, and the last step of a path is no link, so
+// that whoever could write in the directory does not say where events go.
+const (
+	noWait = syscall.O_NONBLOCK
+	noLink = syscall.O_NOFOLLOW
+)
+
 // open opens the file at path, made if it is not there.
 func (r *rotatingFile) open() error {
-	f, err := os.OpenFile(r.path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, journalFileMode)
+	f, err := os.OpenFile(r.path, os.O_WRONLY|os.O_CREATE|os.O_APPEND|noLink|noWait, journalFileMode)
 	if err != nil {
 		return err
 	}
 	info, err := f.Stat()
 	if err == nil && !info.Mode().IsRegular() {
 		err = fmt.Errorf("%s is not a regular file", r.path)
+	}
+	if err == nil && info.Mode().Perm() != journalFileMode {
+		err = f.Chmod(journalFileMode)
 	}
 	if err != nil {
 		return errors.Join(err, f.Close())
@@ -107,7 +118,7 @@ func (r *rotatingFile) Close() error { return r.file.Close() }
 
 // readTail returns the last bytes of a file from the beginning of a line on; nothing if there is no file.
 func readTail(path string, most int64) ([]byte, error) {
-	f, err := os.Open(path)
+	f, err := os.OpenFile(path, os.O_RDONLY|noLink|noWait, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}

@@ -82,7 +82,16 @@ func (l *lastNames) replace(document lastDocument) error {
 		return err
 	}
 	const suffix = ".new"
-	if err := os.WriteFile(l.path+suffix, append(text, '\n'), 0o600); err != nil {
+	if err := os.Remove(l.path + suffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	// Anew, so that what somebody has put there is not written through.
+	f, err := os.OpenFile(l.path+suffix, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(append(text, '\n'))
+	if err = errors.Join(err, f.Close()); err != nil {
 		return err
 	}
 	return os.Rename(l.path+suffix, l.path)

@@ -88,3 +88,22 @@ func TestNamesAfterRestart(t *testing.T) {
 		t.Errorf("no directory: got %q, want %q; log %s", got, known, log)
 	}
 }
+
+// TestNamesAreNotWrittenThroughLinks wants what somebody has put into the directory to be replaced.
+func TestNamesAreNotWrittenThroughLinks(t *testing.T) {
+	dir := t.TempDir()
+	precious := filepath.Join(dir, "precious")
+	if err := errors.Join(os.WriteFile(precious, nil, 0o600), os.Symlink(precious, filepath.Join(dir, "names.json.new"))); err != nil {
+		t.Fatal(err)
+	}
+	l := newLastNames(dir, zap.NewNop())
+	if l.save(nil); l.fault != "" {
+		t.Error(l.fault)
+	}
+	if text, err := os.ReadFile(precious); len(text) > 0 || err != nil {
+		t.Errorf("what the link names is %q, %v", text, err)
+	}
+	if info, err := os.Lstat(filepath.Join(dir, "names.json")); err != nil || info.Mode() != 0o600 {
+		t.Errorf("got %v, %v", info, err)
+	}
+}
