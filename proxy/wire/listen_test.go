@@ -330,6 +330,23 @@ func TestListenerCloseResets(t *testing.T) {
 	}
 }
 
+// listenFree listens on from, on a port on which nobody else is in the way of to: connections of other
+// processes have ports too.
+func listenFree(t *testing.T, from, to string) *Listener {
+	t.Helper()
+	for range 100 {
+		probe, err := Listen(to + "0")
+		must(t, err)
+		port := probe.Addr().Port()
+		must(t, probe.Close())
+		if l, err := Listen(fmt.Sprintf("%s%d", from, port)); err == nil {
+			return l
+		}
+	}
+	t.Fatalf("no port is free on %s and %s", from, to)
+	return nil
+}
+
 // A wildcard and one address of the same port can be exchanged for each other, whatever comes first,
 // and nobody else can join.
 func TestListenBeside(t *testing.T) {
@@ -337,10 +354,7 @@ func TestListenBeside(t *testing.T) {
 		{"0.0.0.0:", "127.0.0.1:"}, {"127.0.0.1:", "0.0.0.0:"}, {":", "127.0.0.1:"}, {"127.0.0.1:", ":"}, {"0.0.0.0:", ":"}, {":", "0.0.0.0:"},
 	} {
 		t.Run(tt.from+" to "+tt.to, func(t *testing.T) {
-			old, err := Listen(tt.from + "0")
-			if err != nil {
-				t.Fatal(err)
-			}
+			old := listenFree(t, tt.from, tt.to)
 			defer old.Close()
 			address := fmt.Sprintf("%s%d", tt.to, old.Addr().Port())
 			alone := func(when string) {
