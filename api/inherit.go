@@ -124,7 +124,8 @@ func (s *Server) Resume() {
 }
 
 // HandedOver closes the listening sockets, those at addresses in used without removing what others find them
-// by: another process answers there. Requests under way go on, until Close.
+// by: another process answers there. Requests under way go on, until Close; streams of events end, so that who
+// follows them goes on with those of the other process.
 func (s *Server) HandedOver(used map[string]bool) error {
 	var errs []error
 	for _, d := range s.doors {
@@ -134,6 +135,7 @@ func (s *Server) HandedOver(used map[string]bool) error {
 		}
 		errs = append(errs, d.pausable.Close())
 	}
+	s.endStreams()
 	return errors.Join(errs...)
 }
 

@@ -67,7 +67,8 @@ type Server struct {
 	guard   *guard
 	streams chan struct{} // holds a token per open stream of events on the socket
 	remote  chan struct{} // the same over TCP
-	closing chan struct{} // closed by Close: streams end
+	closing chan struct{} // closed by endStreams: streams end
+	ending  sync.Once
 	doors   []*door
 	serving bool // Serve was called
 	served  sync.WaitGroup
@@ -154,7 +155,7 @@ func (s *Server) Addr() string {
 // returns when every goroutine of the server has ended. Later calls return what the first did.
 func (s *Server) Close(ctx context.Context) error {
 	s.close.Do(func() {
-		close(s.closing)
+		s.endStreams()
 		if !s.serving {
 			s.closed = s.closeListeners()
 			return
@@ -168,6 +169,9 @@ func (s *Server) Close(ctx context.Context) error {
 	})
 	return s.closed
 }
+
+// endStreams ends what would go on for ever.
+func (s *Server) endStreams() { s.ending.Do(func() { close(s.closing) }) }
 
 // add makes the door of a listener.
 func (s *Server) add(name string, l net.Listener, onSocket bool) {

@@ -9,6 +9,8 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	"weir/config/store"
 )
 
 // UpgradeFunc puts a process of the binary that is installed in the place of this one, within a time. An
@@ -50,7 +52,7 @@ func (s *Server) upgradeRoutes() []route {
 			doc: "Starts the program anew, with the same arguments, and hands everything over to it: sockets, sessions, what is known of backends. No client is refused and no request lost. " +
 				"If the new process does not come into service, this one goes on as before, and the problem says why. As USR2 does.",
 			query:  []parameter{{"within", "How long the new process may take until it serves, like `10s`; 30 s unless told."}},
-			answer: document[Upgraded](), problems: []int{400, 409, 500}, offered: func(o *Options) bool { return o.Upgrade != nil }, handle: s.serveUpgrade},
+			answer: document[Upgraded](), problems: []int{400, 409, 500, 503}, offered: func(o *Options) bool { return o.Upgrade != nil }, handle: s.serveUpgrade},
 		{method: http.MethodGet, path: "/v1/takeover", title: "For a process that was started to take over", plain: true, socketOnly: true,
 			offered: func(o *Options) bool { return o.TakeOver != nil }, handle: s.serveTakeOver},
 	}
@@ -69,6 +71,9 @@ func (s *Server) serveUpgrade(w http.ResponseWriter, r *http.Request) error {
 	done, err := s.options.Upgrade(context.WithoutCancel(r.Context()), within)
 	if errors.Is(err, ErrUpgrading) {
 		return problem(http.StatusConflict, err.Error(), "wait for it")
+	}
+	if errors.Is(err, store.ErrStopping) {
+		return explain(err)
 	}
 	if err != nil {
 		return problem(http.StatusInternalServerError, err.Error(), "this process serves as before")

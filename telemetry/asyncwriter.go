@@ -29,10 +29,11 @@ var errStuck = errors.New("the output takes no more lines; what is pending is lo
 // one.
 type asyncWriter struct {
 	lost    func(n uint64)
-	wake    chan struct{} // capacity 1: pending is half full
-	swaps   chan swap     // requests of replace
-	stop    chan struct{} // closed by close
-	done    chan struct{} // closed when the goroutine has ended
+	wake    chan struct{}      // capacity 1: pending is half full
+	swaps   chan swap          // requests of replace
+	settles chan chan struct{} // requests of settle
+	stop    chan struct{}      // closed by close
+	done    chan struct{}      // closed when the goroutine has ended
 	closing sync.Once
 
 	mu      sync.Mutex // guards all below
@@ -54,11 +55,12 @@ func newAsyncWriter(w io.WriteCloser, lost func(n uint64)) *asyncWriter {
 		lost = func(uint64) {}
 	}
 	a := &asyncWriter{
-		lost:  lost,
-		wake:  make(chan struct{}, 1),
-		swaps: make(chan swap),
-		stop:  make(chan struct{}),
-		done:  make(chan struct{}),
+		lost:    lost,
+		wake:    make(chan struct{}, 1),
+		swaps:   make(chan swap),
+		settles: make(chan chan struct{}),
+		stop:    make(chan struct{}),
+		done:    make(chan struct{}),
 	}
 	go a.run(&lineWriter{w: w})
 	return a
@@ -94,6 +96,26 @@ func (a *asyncWriter) replace(w io.WriteCloser) error {
 		return <-s.done
 	case <-a.stop:
 		return errors.Join(os.ErrClosed, w.Close())
+	}
+}
+
+// settle writes what was added before, which takes no longer than patience: else it goes on by itself.
+func (a *asyncWriter) settle(patience time.Duration) error {
+	late := time.NewTimer(patience)
+	defer late.Stop()
+	done := make(chan struct{})
+	select {
+	case a.settles <- done:
+	case <-a.stop:
+		return os.ErrClosed
+	case <-late.C:
+		return errStuck
+	}
+	select {
+	case <-done:
+		return a.err()
+	case <-late.C:
+		return errStuck
 	}
 }
 
@@ -134,6 +156,9 @@ func (a *asyncWriter) run(out *lineWriter) {
 			spare = a.flush(out, spare)
 		case <-a.wake:
 			spare = a.flush(out, spare)
+		case done := <-a.settles:
+			spare = a.flush(out, spare)
+			close(done)
 		case s := <-a.swaps:
 			spare = a.flush(out, spare)
 			err := out.w.Close()

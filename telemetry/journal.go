@@ -168,6 +168,20 @@ func (j *Journal) Before(t time.Time) uint64 {
 	return j.last
 }
 
+// settleTime bounds Settle.
+const settleTime = time.Second
+
+// Settle writes to the file what was added before, for whoever is about to open it. It waits a second at most.
+func (j *Journal) Settle() error {
+	if j.output == nil {
+		return nil
+	}
+	if err := j.output.settle(settleTime); err != nil {
+		return fmt.Errorf("journal: %w", err)
+	}
+	return nil
+}
+
 // Close writes what is pending to the file. Events that are added afterwards are held in memory alone,
 // and counted as lost.
 func (j *Journal) Close() error {

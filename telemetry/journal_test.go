@@ -413,3 +413,25 @@ func TestJournalFileIsItsOwn(t *testing.T) {
 		t.Errorf("got %v, %v", info.Mode(), err)
 	}
 }
+
+// TestJournalSettles: what was added before is in the file at once, for the process that opens it next.
+func TestJournalSettles(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "journal.jsonl")
+	j := openJournal(t, JournalOptions{File: path})
+	j.Add(Event{Kind: "start", Message: "one"})
+	if err := j.Settle(); err != nil {
+		t.Fatal(err)
+	}
+	if got := messages(openJournal(t, JournalOptions{File: path}).Since(0).Events); !slices.Equal(got, []string{"one"}) {
+		t.Errorf("got %q, want what was added", got)
+	}
+	if err := openJournal(t, JournalOptions{}).Settle(); err != nil {
+		t.Errorf("in memory alone: %v", err)
+	}
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := j.Settle(); !errors.Is(err, os.ErrClosed) {
+		t.Errorf("after the end: got %v", err)
+	}
+}

@@ -335,3 +335,20 @@ func TestGiverDies(t *testing.T) {
 		})
 	}
 }
+
+// TestUpgradeWhileStopping: a process that stops says so, and not that it is busy with another upgrade.
+func TestUpgradeWhileStopping(t *testing.T) {
+	u := startUpgradable(t, `
+defaults: { timeouts: { pre_stop: 20s } }
+listeners: { web: { protocol: http, address: "127.0.0.1:0", pool: app } }
+pools: { app: { backends: ["127.0.0.1:9"], health_check: none } }
+`)
+	u.expect("not upgraded")
+	u.signal(syscall.SIGTERM)
+	eventually(t, "weir stops", func() bool { code, _, _ := u.cli("health"); return code == 2 })
+	code, _, stderr := u.cli("upgrade")
+	if code != 4 || !strings.Contains(stderr, "the process is stopping") || strings.Contains(stderr, "another upgrade") {
+		t.Errorf("got exit code %d, %s", code, stderr)
+	}
+	u.signal(syscall.SIGTERM)
+}

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -26,7 +27,7 @@ func newEvents() *cobra.Command {
 		Short: "Show what has happened: health, reloads, overrides, ejections",
 		Long: `Show what has happened: changes of health, reloads, changes through the API, overrides, ejections, drains, start and
 stop. A running weir holds the last events, those of its former life included where state_dir is set. With -f it goes on
-with what happens, until it is interrupted or weir ends; -o json prints an object a line then.`,
+with what happens, over upgrades, until it is interrupted or weir ends; -o json prints an object a line then.`,
 		Example: "weir events --since 10m\nweir events -f",
 		Args:    noArgs,
 	}
@@ -46,7 +47,7 @@ with what happens, until it is interrupted or weir ends; -o json prints an objec
 			if form.value == formYAML {
 				return usage("-f prints lines or, with -o json, objects")
 			}
-			return a.follow(cmd.Context(), "/v1/events?"+q.Encode(), eventPrinter(cmd.OutOrStdout(), form.value))
+			return a.followAll(cmd.Context(), q, eventPrinter(cmd.OutOrStdout(), form.value))
 		}
 		q.Set("follow", "false")
 		var list api.EventList
@@ -115,6 +116,39 @@ func eventPrinter(out io.Writer, form string) func(kind string, data []byte) err
 
 // errEnded is the end of a stream that is no fault.
 var errEnded = errors.New("weir is stopping")
+
+// followAll follows one process after the other, as upgrades replace them. It returns when the last has ended.
+func (a *admin) followAll(ctx context.Context, q url.Values, take func(kind string, data []byte) error) error {
+	last := uint64(0)
+	note := func(kind string, data []byte) error {
+		if kind == "event" {
+			var e api.Event
+			if err := json.Unmarshal(data, &e); err != nil {
+				return err
+			}
+			last = e.ID
+		}
+		return take(kind, data)
+	}
+	for began := time.Now(); ; {
+		var before, after api.Status
+		if _, err := a.get(ctx, "/v1/status", &before); err != nil {
+			return err
+		}
+		if err := a.follow(ctx, "/v1/events?"+q.Encode(), note); err != nil || ctx.Err() != nil {
+			return err
+		}
+		if _, err := a.get(ctx, "/v1/status", &after); err != nil || after.PID == before.PID {
+			return nil // nobody has taken its place
+		}
+		switch {
+		case last != 0:
+			q.Set("since", strconv.FormatUint(last, 10))
+		case q.Get("since") == "":
+			q.Set("since", began.UTC().Format(time.RFC3339Nano))
+		}
+	}
+}
 
 // follow reads a stream of events (Server-Sent Events, as the HTML standard has them) until it ends.
 func (a *admin) follow(ctx context.Context, path string, take func(kind string, data []byte) error) error {

@@ -13,6 +13,7 @@ import (
 
 	"weir/api"
 	"weir/config"
+	"weir/config/store"
 	"weir/proxy"
 	"weir/proxy/handover"
 	"weir/resolve"
@@ -50,7 +51,7 @@ type giver struct {
 // Upgrade puts a process of the program at this one's path in its place. Only one can be under way.
 func (d *daemon) Upgrade(ctx context.Context, within time.Duration) (api.Upgraded, error) {
 	if !d.upgrading.TryLock() {
-		return api.Upgraded{}, api.ErrUpgrading
+		return api.Upgraded{}, d.notUpgradable()
 	}
 	defer d.upgrading.Unlock()
 	if err := d.mayLeave(); err != nil {
@@ -77,10 +78,12 @@ func (d *daemon) TakeOver(c *net.UnixConn) {
 	conn := handover.NewConn(c)
 	defer conn.Close() // nothing is written any more
 	g := &giver{daemon: d, conn: conn, began: time.Now(), within: api.DefaultUpgradeTime}
-	err := api.ErrUpgrading
+	var err error
 	if d.upgrading.TryLock() {
 		defer d.upgrading.Unlock()
 		err = d.mayLeave()
+	} else {
+		err = d.notUpgradable()
 	}
 	if err != nil {
 		_ = handover.Refuse(conn, err.Error()) // it may be gone
@@ -90,6 +93,14 @@ func (d *daemon) TakeOver(c *net.UnixConn) {
 	if _, err := g.give(context.Background()); err != nil {
 		_ = d.notUpgraded(err)
 	}
+}
+
+// notUpgradable is why no upgrade can begin while something keeps others from it: an upgrade, or the end.
+func (d *daemon) notUpgradable() error {
+	if d.draining.Load() {
+		return d.notUpgraded(store.ErrStopping)
+	}
+	return api.ErrUpgrading
 }
 
 // endUpgrades ends an upgrade that is under way, and lets none begin. It reports whether one has come to its
@@ -104,7 +115,7 @@ func (d *daemon) endUpgrades() (replaced bool) {
 func (d *daemon) mayLeave() error {
 	switch {
 	case d.draining.Load():
-		return errStopping
+		return store.ErrStopping
 	case os.Getpid() == 1:
 		return errors.New("the process is the first of its container, which ends with it: start another container")
 	}
@@ -184,6 +195,9 @@ func (g *giver) handOver() (taker handover.Hello, err error) {
 	if err := g.gather(s.Server()); err != nil {
 		return taker, err
 	}
+	if err := g.journal.Settle(); err != nil { // the other process reads it once it has the offer
+		g.log.Warn("the process that takes over will not know the last events", zap.Error(err))
+	}
 	used, err := giving.Offer(handover.Offer{
 		PID: os.Getpid(), Former: g.options.inherited.former(), Version: version, Generation: g.options.store.Current().Generation,
 		Wish: wish, Names: names, Sockets: g.offer,
@@ -196,7 +210,7 @@ func (g *giver) handOver() (taker handover.Hello, err error) {
 		return taker, err
 	}
 	if g.upgrades.Err() != nil { // its deadline was just undone
-		return taker, errStopping
+		return taker, store.ErrStopping
 	}
 	g.used = map[int]bool{}
 	for _, n := range used {
@@ -237,7 +251,7 @@ func (g *giver) gather(s *proxy.Server) error {
 func (g *giver) late(err error) error {
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		if g.upgrades.Err() != nil {
-			return errStopping
+			return store.ErrStopping
 		}
 		if g.frozen.IsZero() {
 			return fmt.Errorf("not ready within %s; allow it more with --timeout, or see its log", g.within)
