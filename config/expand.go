@@ -8,8 +8,9 @@ import (
 // expansion is the outcome of expanding one scalar.
 type expansion struct {
 	text    string
-	changed bool // text differs in kind from what stands in the file
-	secret  bool // text has the content of a file, which messages must not show
+	changed bool     // text differs in kind from what stands in the file
+	secret  bool     // text has the content of a file, which messages must not show
+	hidden  []string // such contents
 	problem *problem
 }
 
@@ -70,6 +71,7 @@ func (e *expander) reference(ref string, src *source, out *expansion) (string, *
 		if err != nil {
 			return "", &problem{fmt.Sprintf("${%s} cannot be read: %v", shorten(ref), err), "make the file readable for weir, or correct its path"}
 		}
+		out.hidden = append(out.hidden, value)
 		return value, nil
 	}
 	name, def, hasDefault := strings.Cut(ref, ":-")

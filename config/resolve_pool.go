@@ -145,6 +145,7 @@ func resolveHealth(v *value, p *Pool) *HealthCheck {
 		Expect:    get[Expect](v, "expect"),
 		TLS:       p.TLS,
 		SendProxy: p.SendProxy,
+		Secrets:   v.secrets(),
 	}
 	switch {
 	case h.Protocol == HTTPS && h.Plaintext:

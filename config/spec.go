@@ -2,6 +2,7 @@ package config
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
@@ -160,6 +161,30 @@ func (v *value) secret() bool {
 	return v.key.secret || v.key.kind == kindFieldValue && slices.ContainsFunc(credentialFields, func(name string) bool {
 		return strings.EqualFold(v.name, name)
 	})
+}
+
+// secrets are the texts in v that are not shown, the longest first.
+func (v *value) secrets() (list []string) {
+	list = slices.Clone(v.hidden)
+	switch raw := v.raw.(type) {
+	case string:
+		if v.secret() {
+			list = append(list, raw)
+		}
+	case []byte: // it may have been written in hexadecimal
+		if len(v.hidden) > 0 {
+			list = append(list, string(raw))
+		}
+	case Expect:
+		if len(v.hidden) > 0 {
+			list = append(list, string(raw.Literal))
+		}
+	}
+	for _, item := range v.items {
+		list = append(list, item.secrets()...)
+	}
+	slices.SortFunc(list, func(a, b string) int { return cmp.Or(len(b)-len(a), strings.Compare(a, b)) })
+	return slices.DeleteFunc(slices.Compact(list), func(s string) bool { return s == "" })
 }
 
 // credentialFields are the names of such fields.

@@ -389,6 +389,9 @@ type HealthCheck struct {
 	TLS BackendTLS
 	// SendProxy is that of the pool: probes over TCP begin with such a header, without addresses.
 	SendProxy ProxyVersion
+	// Secrets are what must not be shown, also where a backend repeats it: contents of ${file:…}, and the
+	// values of fields with credentials. None is empty; the longest come first.
+	Secrets []string
 }
 
 // Header is one field of a message.

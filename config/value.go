@@ -11,12 +11,13 @@ type value struct {
 	at   span   // of the value, or of the key where there is none
 	head span   // of the key
 
-	given   bool   // stands in the file
-	broken  bool   // a diagnostic has been made for it or for something in it
-	strange bool   // has a key that is not known, perhaps one misspelt
-	word    string // the word that stands for the whole ("none")
-	raw     any    // of a scalar
-	text    string // of a scalar, expanded, as it may be shown
+	given   bool     // stands in the file
+	broken  bool     // a diagnostic has been made for it or for something in it
+	strange bool     // has a key that is not known, perhaps one misspelt
+	word    string   // the word that stands for the whole ("none")
+	raw     any      // of a scalar
+	text    string   // of a scalar, expanded, as it may be shown
+	hidden  []string // contents of files in a scalar, which text does not have
 
 	fields map[string]*value
 	items  []*value // of a list; of a map, in the order of the file

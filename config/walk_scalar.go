@@ -46,7 +46,7 @@ func (w *walker) text(n ast.Node, v *value) (expansion, bool) {
 	}
 	v.text = out.text
 	if out.secret {
-		v.text = raw
+		v.text, v.hidden = raw, out.hidden
 	}
 	return out, true
 }

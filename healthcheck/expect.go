@@ -13,7 +13,7 @@ func (r recipe) wanted() string {
 	if r.expect != nil {
 		return fmt.Sprintf("a reply that matches %q", r.expect.text)
 	}
-	return fmt.Sprintf("%q", r.check.Expect.Literal)
+	return fmt.Sprintf("%q", r.hide(string(r.check.Expect.Literal)))
 }
 
 // met reports whether the reply so far is what was wanted. Without an expectation anything is.

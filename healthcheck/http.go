@@ -50,10 +50,10 @@ func newHTTPProber(r recipe, addr netip.AddrPort, host string) *httpProber {
 		authority = net.JoinHostPort(host, strconv.Itoa(int(addr.Port())))
 	}
 	p.request = requestBytes(r.check, authority)
-	p.sent = fmt.Sprintf("%s %s://%s%s", r.check.Method, scheme, addr, r.check.Path)
+	p.sent = fmt.Sprintf("%s %s://%s%s", r.check.Method, scheme, addr, r.hide(r.check.Path))
 	switch {
 	case r.check.Host != "":
-		p.sent += " (host " + r.check.Host + ")"
+		p.sent += " (host " + r.hide(r.check.Host) + ")"
 	case host != "":
 		p.sent += " (host " + authority + ")"
 	}
@@ -89,7 +89,7 @@ func (p *httpProber) exchange(ctx context.Context, l *link, start time.Time) Pro
 	defer func() { br.Reset(nil); headReaders.Put(br) }()
 	resp := fasthttp.Response{StreamBody: true, SkipBody: p.check.Method == fasthttp.MethodHead}
 	if err := resp.ReadLimitBody(br, 0); err != nil {
-		out.Excerpt = excerpt(tap.first)
+		out.Excerpt = p.excerpt(tap.first)
 		return failure(ctx, out, p.sent, p.headFailure(err, tap), tap.err)
 	}
 	out.Phase, out.Status = PhaseStatus, resp.StatusCode()
@@ -99,7 +99,7 @@ func (p *httpProber) exchange(ctx context.Context, l *link, start time.Time) Pro
 	}
 	out.Phase = PhaseBody
 	body, cut, err := readBody(resp.BodyStream(), p.check.MaxBody)
-	out.Excerpt = excerpt(body)
+	out.Excerpt = p.excerpt(body)
 	if err != nil {
 		return failure(ctx, out, p.sent, p.answer(out)+", "+p.bodyFailure(err, tap, len(body)), tap.err)
 	}
@@ -166,7 +166,7 @@ func (p *httpProber) lastWords(ctx context.Context, l *link, body io.Reader) str
 	}
 	// What has arrived is all that there is to say, whatever ended it.
 	first, _ := io.ReadAll(io.LimitReader(body, min(ExcerptSize+1, int64(p.check.MaxBody))))
-	return excerpt(first)
+	return p.excerpt(first)
 }
 
 // readBody reads at most limit bytes and reports whether there were more. body may be nil.

@@ -11,7 +11,7 @@ import (
 // headFailure says why there is no usable response head.
 func (p *httpProber) headFailure(err error, t *tap) string {
 	_, tooLarge := errors.AsType[*fasthttp.ErrSmallBuffer](err)
-	received := `"` + excerpt(t.first) + `"`
+	received := `"` + p.excerpt(t.first) + `"`
 	switch {
 	case tooLarge:
 		return "response head larger than " + size(maxHead)
@@ -37,7 +37,7 @@ func (p *httpProber) bodyFailure(err error, t *tap, n int) string {
 	case t.err != nil:
 		return fmt.Sprintf("%s within the body, after %s", describe(t.err), size(n))
 	}
-	return fmt.Sprintf("body not readable after %s: %s", size(n), excerpt([]byte(err.Error())))
+	return fmt.Sprintf("body not readable after %s: %s", size(n), p.excerpt([]byte(err.Error())))
 }
 
 // tap remembers how a stream began and what ended it: fasthttp's errors hide the cause.

@@ -90,8 +90,10 @@ func compile(c *config.HealthCheck) recipe {
 		}
 		e, err := compileExpression(text)
 		if err != nil {
-			errs = append(errs, fmt.Errorf("%s: %w", name, err))
+			errs = append(errs, fmt.Errorf("%s: %s", name, r.hide(err.Error())))
+			return nil
 		}
+		e.text = r.hide(e.text)
 		return e
 	}
 	switch c.Protocol {
@@ -112,6 +114,22 @@ func compile(c *config.HealthCheck) recipe {
 	}
 	r.err = errors.Join(errs...)
 	return r
+}
+
+// hide puts config.Masked in the place of secrets.
+func (r recipe) hide(text string) string {
+	for _, secret := range r.check.Secrets {
+		text = strings.ReplaceAll(text, secret, config.Masked)
+	}
+	return text
+}
+
+// excerpt is that of b without secrets.
+func (r recipe) excerpt(b []byte) string {
+	if len(r.check.Secrets) > 0 {
+		b = []byte(r.hide(string(b)))
+	}
+	return excerpt(b)
 }
 
 // proxyHeader is a PROXY header that has no addresses: a probe speaks for itself.

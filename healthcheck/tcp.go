@@ -27,7 +27,7 @@ func newTCPProber(r recipe, addr netip.AddrPort) *tcpProber {
 	p := &tcpProber{recipe: r, addr: addr}
 	switch {
 	case len(r.check.Send) > 0:
-		p.sent = fmt.Sprintf("send %q to %s", excerpt(r.check.Send), addr)
+		p.sent = fmt.Sprintf("send %q to %s", r.excerpt(r.check.Send), addr)
 	case p.wantsReply():
 		p.sent = "read from " + addr.String()
 	default:
@@ -74,7 +74,7 @@ func (p *tcpProber) probe(ctx context.Context, o opener) Probe {
 func (p *tcpProber) receive(ctx context.Context, l *link) (out Probe, came string, err error) {
 	out.Phase = PhaseReceive
 	reply, err := readUntil(ctx, l, p.check.MaxBody, p.met)
-	out.Excerpt = excerpt(reply)
+	out.Excerpt = p.excerpt(reply)
 	received := "nothing"
 	if len(reply) > 0 {
 		received = `"` + out.Excerpt + `"`

@@ -24,7 +24,7 @@ type udpProber struct {
 }
 
 func newUDPProber(r recipe, addr netip.AddrPort) *udpProber {
-	p := &udpProber{recipe: r, addr: addr, sent: fmt.Sprintf("send %q to %s", excerpt(r.check.Send), addr)}
+	p := &udpProber{recipe: r, addr: addr, sent: fmt.Sprintf("send %q to %s", r.excerpt(r.check.Send), addr)}
 	if len(r.check.Send) == 0 {
 		p.sent = "send an empty datagram to " + addr.String()
 	}
@@ -75,7 +75,7 @@ func (p *udpProber) receive(ctx context.Context, l *link) (out Probe, came strin
 		case err != nil:
 			return out, describe(err), err
 		}
-		out.Excerpt = excerpt(b[:n])
+		out.Excerpt = p.excerpt(b[:n])
 		received = fmt.Sprintf("%q", out.Excerpt)
 		ok, err := p.met(b[:min(n, p.check.MaxBody)])
 		if ok || err != nil {
