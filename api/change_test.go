@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -314,6 +316,15 @@ func TestValidate(t *testing.T) {
 	v = decode[Validation](t, g.do("POST", "/v1/validate", `{"listeners": {"web": {"protocol": "htp"}}}`).must(t, 200).body)
 	if v.Valid || v.Errors == 0 || v.Diagnostics[0].Path == "" || v.Diagnostics[0].Line != 1 {
 		t.Errorf("got %+v", v)
+	}
+	// It is no way to read what the process may read.
+	precious := filepath.Join(t.TempDir(), "shadow")
+	if err := os.WriteFile(precious, []byte("root:hunter2:1::\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	a := g.do("POST", "/v1/validate", "include: ["+precious+"]\n"+ofFile, "Content-Type: application/yaml").must(t, 200)
+	if v = decode[Validation](t, a.body); v.Valid || strings.Contains(string(a.body), "root:") {
+		t.Errorf("got %s", a.body)
 	}
 	g.do("POST", "/v1/validate", ofFile, "Content-Type").must(t, 415)
 	if g.store.Current().Number != 1 {

@@ -56,7 +56,7 @@ func (s *Server) changeRoutes() []route {
 			doc:    "Reads the configuration anew and puts it in force, as SIGHUP does. If that fails, nothing has changed, and the problem says why, with lines.",
 			answer: document[Changed](), problems: []int{409, 422, 503, 507}, offered: controlled, handle: s.serveReload},
 		route{method: http.MethodPost, path: "/v1/validate", id: "validate", title: "Check a configuration",
-			doc:    "The body is the text of a main file, whose paths are relative to the one in force. It is checked together with what was made through the API. Nothing changes.",
+			doc:    "The body is the text of a main file, whose paths are relative to the one in force. It is checked together with what was made through the API. Of its includes, those that are in force are read. Nothing changes.",
 			body:   &content{media: []string{mediaYAML, mediaJSON}, spec: "configuration", doc: "The text of the file."},
 			answer: document[Validation](), problems: []int{400, 413, 415}, offered: controlled, handle: s.serveValidate},
 	)

@@ -20,6 +20,8 @@ type expander struct {
 	lookup func(name string) (string, bool)
 	in     *inputs
 	never  bool // a reference is an error
+	// discreet hides the values of variables, too.
+	discreet bool
 }
 
 // expand replaces all references in text. Every other $ stands for itself, as in "^ok$".
@@ -82,6 +84,10 @@ func (e *expander) reference(ref string, src *source, out *expansion) (string, *
 		}
 	}
 	value, set := e.lookup(name)
+	if e.discreet {
+		out.secret = true
+		out.hidden = append(out.hidden, value)
+	}
 	switch {
 	case hasDefault && (!set || value == ""):
 		return def, nil

@@ -18,6 +18,17 @@ func Environ(lookup func(name string) (value string, set bool)) Option {
 	return func(l *loader) { l.expand.lookup = lookup }
 }
 
+// Foreign is for a text of somebody who may not read what this process may: of its includes only those in
+// files are read, and no message shows the value of a variable.
+func Foreign(files []string) Option {
+	return func(l *loader) {
+		l.foreign, l.expand.discreet = map[string]bool{}, true
+		for _, path := range files {
+			l.foreign[filepath.Clean(path)] = true
+		}
+	}
+}
+
 // Load reads the configuration in the file path, its includes and its ${file:…} values, and
 // nothing else. The Config is nil if the report has an error; the report may have warnings
 // otherwise.
@@ -54,6 +65,7 @@ type loader struct {
 	found      *findings
 	vocabulary *key
 	checkFiles bool
+	foreign    map[string]bool // files that may be included; nil: all
 
 	files      []string               // that were read
 	read       map[string]bool        // the same, clean
@@ -207,6 +219,11 @@ func (l *loader) include(item *value, pattern string) {
 	for _, path := range paths {
 		if l.read[filepath.Clean(path)] {
 			continue
+		}
+		if l.foreign != nil && !l.foreign[filepath.Clean(path)] {
+			l.fail(item, item.at, item.path+": only files that are in force are read here", "check it where the files are: weir check FILE")
+			l.incomplete = true
+			return
 		}
 		if len(l.files) >= maxFiles {
 			l.fail(item, item.at, fmt.Sprintf("%s: more than %d files", item.path, maxFiles), "include fewer files")

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -32,5 +33,41 @@ pools:
 		if got := c.Pools[pool].Health.Secrets; !slices.Equal(got, want) {
 			t.Errorf("%s: got %s, want %s", pool, strings.Join(got, "|"), strings.Join(want, "|"))
 		}
+	}
+}
+
+// A text of somebody else's reads no file that is not in force, and shows no variable.
+func TestForeign(t *testing.T) {
+	dir := tree(t, map[string]string{
+		"shadow": "root:hunter2:1::\n", "pools.yaml": "pools: { web: { backends: [\"10.0.0.1:80\"] } }\n",
+	})
+	main := func(more string) []byte {
+		return []byte("include: [pools.yaml]\nlisteners: { web: { protocol: http, address: \":80\", pool: web } }\n" + more)
+	}
+	tests := []struct {
+		name, text, says string
+	}{
+		{"in force", string(main("")), ""},
+		{"other file", "include: [shadow]\n", "include[0]: only files that are in force"},
+		{"pattern", "include: [\"sh*\"]\n", "include[0]: only files that are in force"},
+		{"way around", "include: [\"../" + filepath.Base(dir) + "/shadow\"]\n", "include[0]: only files that are in force"},
+		{"variable", string(main("log: { level: \"${TOKEN}\" }\n")), `"${TOKEN}"`},
+		{"default", string(main("log: { level: \"${NONE:-debug}\" }\n")), ""},
+	}
+	environ := Environ(func(name string) (string, bool) { return "hunter2", name == "TOKEN" })
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			_, report := LoadBytes(filepath.Join(dir, "weir.yaml"), []byte(tt.text), Foreign([]string{filepath.Join(dir, "pools.yaml")}), environ)
+			var b strings.Builder
+			if err := errors.Join(report.JSON(&b), report.Text(&b, false)); err != nil {
+				t.Fatal(err)
+			}
+			if strings.Contains(b.String(), "hunter2") || strings.Contains(b.String(), "root:") {
+				t.Errorf("it tells: %s", b.String())
+			}
+			if (report.Errors() == 0) != (tt.says == "") || !strings.Contains(b.String(), strings.ReplaceAll(tt.says, `"`, "")) {
+				t.Errorf("want %q: %s", tt.says, b.String())
+			}
+		})
 	}
 }

@@ -24,7 +24,11 @@ func (w *walker) scalar(n ast.Node, v *value) {
 		if text.secret { // the problem would show what is in the file
 			name := kinds[v.key.kind].name
 			message = fmt.Sprintf("%s: the content of %s is not %s that is allowed here", v.path, quote(v.text), name)
-			hint = strings.TrimSuffix(fmt.Sprintf("the file must hold %s, like %s", name, kinds[v.key.kind].example), ", like ")
+			source := "variable"
+			if strings.Contains(v.text, "${file:") {
+				source = "file"
+			}
+			hint = strings.TrimSuffix(fmt.Sprintf("the %s must hold %s, like %s", source, name, kinds[v.key.kind].example), ", like ")
 		}
 		w.fail(v, v.at, message, hint)
 		return

@@ -54,8 +54,10 @@ func (s *Store) Diff(ctx context.Context) (Diff, config.Report, error) {
 }
 
 // Validate checks a configuration, the text of a main file, together with the objects that were made
-// through the API. Paths in it are relative to the directory of the file in force. It changes nothing.
+// through the API. Paths in it are relative to the directory of the file in force. Whoever sends it may not read
+// what this process may: it includes files that are in force, and messages show no variables. It changes nothing.
 func (s *Store) Validate(text []byte) config.Report {
-	_, report := config.LoadBytes(s.options.File, text, append([]config.Option{config.Objects(s.Current().Objects.objects())}, s.options.Load...)...)
+	now := s.Current()
+	_, report := config.LoadBytes(s.options.File, text, append([]config.Option{config.Objects(now.Objects.objects()), config.Foreign(now.Config.Files)}, s.options.Load...)...)
 	return report
 }
