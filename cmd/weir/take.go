@@ -283,6 +283,7 @@ func (d *daemon) taken() {
 		return
 	}
 	defer h.conn.Close() // all has been said
+	defer d.keep()
 	if h.dead {
 		return
 	}
@@ -293,6 +294,13 @@ func (d *daemon) taken() {
 	h.taking.AwaitEnd()
 	d.log.Info("took over", zap.Int("from", h.taking.Offer().PID), zap.String("version", h.taking.Offer().Version),
 		zap.Int("connections", d.plane.Connections()))
+}
+
+// keep brings what the process before wanted into a state directory that is new.
+func (d *daemon) keep() {
+	if err := d.options.store.Keep(context.Background()); err != nil {
+		d.log.Error("what the process before wanted is in force, and will be in state_dir with the next change", zap.Error(err))
+	}
 }
 
 // start is Start of the data plane, whoever had its sockets before.

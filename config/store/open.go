@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -50,7 +51,27 @@ func (s *Store) recall(dir string) (image, error) {
 	if s.keeper, err = newKeeper(s.options.files(dir)); err != nil {
 		return image{}, err
 	}
-	return s.keeper.image, nil
+	if s.options.Inherited == nil || s.keeper.image.Number > 0 {
+		return s.keeper.image, nil
+	}
+	return parseImage(s.options.Inherited) // the directory is a new one
+}
+
+// Keep writes what a process before this one wanted to a state directory that has nothing yet, once this
+// one serves in its place. After an error, the next change does it.
+func (s *Store) Keep(ctx context.Context) error {
+	if err := s.take(ctx); err != nil {
+		return err
+	}
+	defer s.release()
+	r := s.Current()
+	if s.keeper == nil || s.keeper.image.Number > 0 || len(r.Objects.objects()) == 0 && len(r.Overrides) == 0 {
+		return nil
+	}
+	if err := s.keeper.keep(r, ""); err != nil {
+		return fmt.Errorf("state_dir: %w", err)
+	}
+	return nil
 }
 
 // begin makes the first revision.

@@ -240,3 +240,65 @@ func TestInherited(t *testing.T) {
 		t.Error("nonsense is inherited")
 	}
 }
+
+// TestInheritedIntoNewDirectory: what was wanted without a state directory, or in another one, goes on under one
+// that has nothing yet, and is in it once the process serves.
+func TestInheritedIntoNewDirectory(t *testing.T) {
+	o := open(t, plainFile)
+	o.edit(put(Ref{Kind: Pool, Name: "own"}, `{"backends": ["10.0.3.1:80"]}`))
+	o.edit(func(d *Draft) error { return d.SetOverride(BackendRef{"app", "b1"}, config.Override{Weight: new(7)}) })
+	image, err := o.Export()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	o.write(plainFile + "state_dir: " + dir + "\n")
+	restart := func(inherited []byte) *Store {
+		t.Helper()
+		s, err := Open(Options{File: o.file, Inherited: inherited})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	wanted := func(s *Store) bool {
+		r := s.Current()
+		return r.Config.Pools["own"] != nil && len(r.Overrides) == 1 && *r.Overrides[BackendRef{"app", "b1"}].Weight == 7
+	}
+	end := func(s *Store) {
+		t.Helper()
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := restart(image)
+	if !wanted(s) {
+		t.Error("what was wanted is lost")
+	}
+	end(s) // it has not come into service
+	s = restart(nil)
+	if wanted(s) {
+		t.Error("a process that has not served has changed the directory")
+	}
+	end(s)
+	s = restart(image)
+	for range 2 {
+		if err := s.Keep(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	end(s)
+	s = restart(nil)
+	if !wanted(s) {
+		t.Error("what was wanted is not in the directory")
+	}
+	if _, err := s.Update(t.Context(), Change{Edit: func(d *Draft) error { return d.ClearOverride(BackendRef{"app", "b1"}) }}); err != nil {
+		t.Fatal(err)
+	}
+	end(s)
+	s = restart(image)
+	if len(s.Current().Overrides) != 0 {
+		t.Error("the directory does not come before what is inherited")
+	}
+	end(s)
+}

@@ -33,7 +33,7 @@ type Options struct {
 	File string          // the main file; absolute
 	Load []config.Option // how it is read, like config.CheckFiles
 	// Inherited is what Export has returned in a process that this one goes on for. With a state
-	// directory it has no effect: everything is there.
+	// directory that has something it has no effect: everything is there. See also Keep.
 	Inherited []byte
 	// Wait is how long another process may take to let go of the state directory.
 	Wait time.Duration
