@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -365,5 +366,24 @@ func TestErrorsOfControl(t *testing.T) {
 		if !ok || p.Status != tt.status || p.Type != tt.kind || p.Detail == "" {
 			t.Errorf("%v: got %+v, want %d %q", tt.err, p, tt.status, tt.kind)
 		}
+	}
+}
+
+// TestPlaceOfRefusal: what a listener cannot have is told with the place of the listener.
+func TestPlaceOfRefusal(t *testing.T) {
+	refusal := func(o config.Origin) *Problem {
+		t.Helper()
+		err := fmt.Errorf("%w: %w", store.ErrRefused, &config.ObjectError{Path: "listeners.web", Origin: o, Err: errors.New("it is taken")})
+		p, ok := explain(err).(*Problem)
+		if !ok || p.Type != ProblemNotServed || p.Path != "listeners.web" || !strings.Contains(p.Detail, "it is taken") {
+			t.Fatalf("got %+v", p)
+		}
+		return p
+	}
+	if p := refusal(config.Origin{File: "/etc/weir.yaml", Line: 3, Column: 5}); p.File != "/etc/weir.yaml" || p.Line != 3 || p.Column != 5 {
+		t.Errorf("of a file: got %+v", p)
+	}
+	if p := refusal(config.Origin{File: "api", API: true}); p.File != "" || p.Line != 0 {
+		t.Errorf("of the API: got %+v", p)
 	}
 }

@@ -79,6 +79,12 @@ func explain(err error) error {
 		if errors.Is(err, kind.is) {
 			p := problem(kind.status, err.Error(), kind.remedy)
 			p.Type = kind.name
+			if object, ok := errors.AsType[*config.ObjectError](err); ok {
+				p.Path = object.Path
+				if !object.Origin.API {
+					p.File, p.Line, p.Column = object.Origin.File, object.Origin.Line, object.Origin.Column
+				}
+			}
 			return p
 		}
 	}

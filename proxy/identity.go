@@ -3,7 +3,6 @@ package proxy
 import (
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"time"
 
 	"go.uber.org/zap"
@@ -32,7 +31,7 @@ func newIdentity(l *config.Listener, previous *certs.Identity) (*certs.Identity,
 	}
 	i, warnings, err := certs.New(o, previous)
 	if err != nil {
-		return nil, nil, fmt.Errorf("listeners.%s.tls: %w", l.Name, err)
+		return nil, nil, &config.ObjectError{Path: "listeners." + l.Name + ".tls", Origin: l.Origin, Err: err}
 	}
 	return i, warnings, nil
 }

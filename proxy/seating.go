@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"sync"
@@ -53,7 +52,7 @@ func (s *Server) seat(c *config.Config) (*seating, error) {
 	var errs []error
 	for _, name := range names {
 		if err := seats.open(c.Listeners[name], s.log); err != nil {
-			errs = append(errs, fmt.Errorf("listeners.%s: %w", name, err))
+			errs = append(errs, &config.ObjectError{Path: "listeners." + name, Origin: c.Listeners[name].Origin, Err: err})
 		}
 	}
 	if err := errors.Join(errs...); err != nil {

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -11,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"weir/config"
 	"weir/internal/lbtest"
 )
 
@@ -211,8 +213,9 @@ func TestFailedSeatingChangesNothing(t *testing.T) {
 		{"extra 127.0.0.1:0 127.0.0.2:0 " + taken.Addr().String()},
 		{"web 127.0.0.1:0", "shop 127.0.0.2:0", "extra :" + port}, // beside a socket that stays
 	} {
-		if _, err := r.s.Apply(load(t, entries(listeners...))); err == nil || !strings.Contains(err.Error(), "listeners.extra") {
-			t.Fatalf("Apply: %v, want an error about the address", err)
+		_, err := r.s.Apply(load(t, entries(listeners...)))
+		if place, ok := errors.AsType[*config.ObjectError](err); !ok || place.Path != "listeners.extra" || place.Origin.Line == 0 {
+			t.Fatalf("Apply: %v, want an error about the address, with the line of the listener", err)
 		}
 		if r.at("web", 0) != web || r.at("shop", 0) != shop || len(r.s.Listeners()) != 2 {
 			t.Fatalf("the listeners are %v", r.s.Listeners())

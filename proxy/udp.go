@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"sync/atomic"
@@ -121,7 +120,7 @@ func (d *datagrams) prepare(c *config.Config) (*udpSeating, error) {
 	for _, l := range list {
 		errs = append(errs, datagram.CheckSite(l))
 		if err := seats.open(l, d.engine); err != nil {
-			errs = append(errs, fmt.Errorf("listeners.%s: %w", l.Name, err))
+			errs = append(errs, &config.ObjectError{Path: "listeners." + l.Name, Origin: l.Origin, Err: err})
 		}
 	}
 	if err := errors.Join(errs...); err != nil {
