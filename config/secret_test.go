@@ -71,3 +71,25 @@ func TestForeign(t *testing.T) {
 		})
 	}
 }
+
+// What stands for a secret is none: whoever sends back what was shown must not lose the secret by it. And a
+// reference that is none shows nothing.
+func TestMaskIsNoSecret(t *testing.T) {
+	text := func(value string) []byte {
+		return []byte(`
+listeners: { http: { protocol: http, address: ":81", pool: http } }
+pools: { http: { health_check: { protocol: http, headers: { Authorization: "` + value + `", Accept: "[secret]" } }, backends: ["10.0.0.1:80"] } }
+`)
+	}
+	_, report := LoadBytes("weir.yaml", text(Masked))
+	if report.Errors() != 1 || !strings.Contains(report.Err().Error(), "stands for a secret") {
+		t.Errorf("got %v", report.Diagnostics)
+	}
+	c, report := LoadBytes("weir.yaml", text("Bearer hunter2 $${file:x}"))
+	if c == nil {
+		t.Fatal(report.Diagnostics)
+	}
+	if spec, _ := c.Spec("pools", "http"); strings.Contains(string(spec), "hunter2") {
+		t.Errorf("shown: %s", spec)
+	}
+}

@@ -148,7 +148,7 @@ func (w *specWriter) scalar(v *value) {
 	case v.secret() && w.reveal:
 		w.text(fmt.Sprint(v.raw))
 		return
-	case v.secret() && !strings.Contains(v.text, "${file:"):
+	case v.secret() && len(v.hidden) == 0:
 		w.text(Masked)
 		return
 	}

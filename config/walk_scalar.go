@@ -34,6 +34,9 @@ func (w *walker) scalar(n ast.Node, v *value) {
 		return
 	}
 	v.raw = raw
+	if v.secret() && text.text == Masked {
+		w.fail(v, v.at, fmt.Sprintf("%s is %q, which stands for a secret that is not shown", v.path, Masked), "give the secret itself")
+	}
 }
 
 // text returns the expanded text of a scalar node.
