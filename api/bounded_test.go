@@ -1,9 +1,13 @@
 package api
 
 import (
+	"bufio"
 	"errors"
+	"io"
 	"net"
+	"net/http"
 	"testing"
+	"time"
 
 	"go.uber.org/zap"
 )
@@ -77,5 +81,40 @@ func TestBounded(t *testing.T) {
 	}
 	if err := b.Close(); err != nil {
 		t.Errorf("second close: %v", err)
+	}
+}
+
+// TestIdleConnectionsMakeRoom: whoever holds all connections, and asks nothing, keeps nobody out.
+func TestIdleConnectionsMakeRoom(t *testing.T) {
+	g := newRig(t, nil)
+	const question = "GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"
+	ask := func() (net.Conn, *bufio.Reader) {
+		c, err := net.Dial("tcp", g.server.Addr())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+		if err := c.SetDeadline(time.Now().Add(patience)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.WriteString(c, question); err != nil {
+			t.Fatal(err)
+		}
+		r := bufio.NewReader(c)
+		response, err := http.ReadResponse(r, nil)
+		if err != nil || response.StatusCode != 200 {
+			t.Fatalf("got %v, %v", response, err)
+		}
+		if _, err := io.Copy(io.Discard, response.Body); err != nil {
+			t.Fatal(err)
+		}
+		return c, r
+	}
+	_, first := ask()
+	for range 2 * maxConnections {
+		ask()
+	}
+	if _, err := first.ReadByte(); err != io.EOF {
+		t.Errorf("the longest idle: got %v, want its end", err)
 	}
 }

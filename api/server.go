@@ -194,7 +194,9 @@ func (s *Server) add(name string, l net.Listener, onSocket bool) {
 
 // serve runs one door. It ends when the door's server is shut down.
 func (s *Server) serve(d *door) {
-	err := d.server.Serve(newBounded(d.pausable, maxConnections))
+	connections := newBounded(d.pausable, maxConnections)
+	d.server.ConnState = connections.changed
+	err := d.server.Serve(connections)
 	if !errors.Is(err, http.ErrServerClosed) && !d.gone.Load() {
 		s.options.Log.Error("admin "+d.name+" stopped serving", zap.Error(err))
 	}
