@@ -1,6 +1,8 @@
 package healthcheck
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -8,6 +10,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 
 	"weir/config"
 	"weir/internal/lbtest"
@@ -65,5 +68,16 @@ func TestSecretsAreNotTold(t *testing.T) {
 	}
 	if err := Validate(hidden(func(c *config.HealthCheck) { c.Body = "(" + secret })); err == nil || strings.Contains(err.Error(), secret) {
 		t.Errorf("got %v", err)
+	}
+}
+
+// The names in a certificate are whatever its maker liked, and reach terminals.
+func TestCertificatesDoNotMoveCursors(t *testing.T) {
+	err := &tls.CertificateVerificationError{Err: x509.HostnameError{
+		Host: "web.example", Certificate: &x509.Certificate{DNSNames: []string{"\x1b[2J\x1b]0;x\x07", "\u009b31m", "ä.example"}},
+	}}
+	got := openFailure(PhaseTLS, err, time.Second)
+	if strings.ContainsFunc(got, unicode.IsControl) || !strings.Contains(got, "ä.example") {
+		t.Errorf("got %q", got)
 	}
 }

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+	"unicode"
+	"unicode/utf8"
 )
 
 // describe puts the cause of a network error into the words that an operator knows. The address is
@@ -28,12 +30,22 @@ func describe(err error) string {
 		return errno.Error()
 	}
 	if v, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
-		return v.Err.Error()
+		return printable(v.Err.Error()) // it names what the certificate is for
 	}
 	if op, ok := errors.AsType[*net.OpError](err); ok {
 		return op.Err.Error()
 	}
 	return err.Error()
+}
+
+// printable puts U+FFFD in the place of what is no character to see: a peer's words are for terminals, too.
+func printable(text string) string {
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsGraphic(r) {
+			return utf8.RuneError
+		}
+		return r
+	}, text)
 }
 
 // isTimeout reports whether err is a deadline that passed.

@@ -77,8 +77,8 @@ func eventLine(e api.Event) string {
 	case e.Pool != "":
 		object = e.Pool
 	}
-	message := strings.Join(strings.Fields(e.Message), " ") // one line, whatever a backend has sent
-	return fmt.Sprintf("%s  %-16s %-20s %s", e.Time.UTC().Format("2006-01-02T15:04:05.000Z"), e.Kind, orDash(object), message)
+	message := oneLine(e.Message) // one line, whatever a backend has sent
+	return fmt.Sprintf("%s  %-16s %-20s %s", e.Time.UTC().Format("2006-01-02T15:04:05.000Z"), oneLine(e.Kind), orDash(oneLine(object)), message)
 }
 
 // eventPrinter prints events as they come.

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 
 	"weir/api"
 )
@@ -66,5 +67,18 @@ func TestValueText(t *testing.T) {
 	}
 	if got := valueText(json.RawMessage(`"` + strings.Repeat("ä", 500) + `"`)); len([]rune(got)) != 101 {
 		t.Errorf("got %d characters", len([]rune(got)))
+	}
+}
+
+// What a daemon has from others writes on no terminal.
+func TestTextFromOutsideIsPlain(t *testing.T) {
+	const strange = "a\x1b[2J\x1b]0;x\x07 \u009b31m\tb"
+	var out strings.Builder
+	if err := writeTable(&out, []string{"A"}, [][]string{{strange}}); err != nil {
+		t.Fatal(err)
+	}
+	out.WriteString(eventLine(api.Event{Kind: "health", Pool: "p" + strange, Message: strange}))
+	if text := strings.ReplaceAll(out.String(), "\n", ""); strings.ContainsFunc(text, unicode.IsControl) {
+		t.Errorf("got %q", text)
 	}
 }

@@ -74,7 +74,7 @@ func writeTable(w io.Writer, heading []string, rows [][]string) error {
 		cells := make([]string, len(row))
 		for i, cell := range row {
 			// A tab or newline from outside would break the table.
-			cells[i] = strings.Join(strings.Fields(cell), " ")
+			cells[i] = oneLine(cell)
 			if cells[i] == "" {
 				cells[i] = "-"
 			}
@@ -84,6 +84,11 @@ func writeTable(w io.Writer, heading []string, rows [][]string) error {
 		}
 	}
 	return t.Flush()
+}
+
+// oneLine is a text from outside, without what could move a cursor or break a table.
+func oneLine(text string) string {
+	return strings.Map(printable, strings.Join(strings.Fields(text), " "))
 }
 
 // colourful reports whether w is a terminal whose owner has nothing against colour (no-color.org).
