@@ -30,7 +30,16 @@ func (l *locator) live(ctx context.Context) (status api.Status, ok bool) {
 // backends lists POOL/BACKEND.
 func (l *locator) backends(ctx context.Context) (list []string) {
 	status, _ := l.live(ctx)
+	return backendWords(status)
+}
+
+// backendWords lists the backends of a status: those that are names, and their addresses, which can be had one
+// by one.
+func backendWords(status api.Status) (list []string) {
 	for _, p := range status.Pools {
+		for _, n := range p.Names {
+			list = append(list, p.Name+"/"+n.Name+"\t"+n.Address+" "+n.State)
+		}
 		for _, b := range p.Backends {
 			list = append(list, p.Name+"/"+b.Name+"\t"+b.Address+" "+b.Health)
 		}
