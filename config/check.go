@@ -85,6 +85,7 @@ func (c *checker) listener(l *value) {
 	c.routes(l, routes)
 	c.listenerTLS(l)
 	c.admission(l)
+	c.pagesOfFile(l)
 	c.forwarded(l.child("forwarded"))
 }
 

@@ -93,3 +93,18 @@ pools: { http: { health_check: { protocol: http, headers: { Authorization: "` + 
 		t.Errorf("shown: %s", spec)
 	}
 }
+
+// Through the API, no file gets to clients that does not do so already.
+func TestErrorPagesOfTheAPI(t *testing.T) {
+	dir := tree(t, map[string]string{"page.html": "sorry", "shadow": "root:hunter2", "weir.yaml": `
+listeners: { web: { protocol: http, address: ":80", pool: web, error_pages: { 503: page.html } } }
+pools: { web: { backends: ["10.0.0.1:80"] } }
+`})
+	for path, want := range map[string]bool{"page.html": true, filepath.Join(dir, "page.html"): true, "shadow": false, "../shadow": false, "/etc/shadow": false} {
+		object := Object{Section: "listeners", Name: "api", JSON: []byte(`{"protocol": "http", "address": ":81", "pool": "web", "error_pages": {"502": "` + path + `"}}`)}
+		_, report := Load(filepath.Join(dir, "weir.yaml"), Objects([]Object{object}))
+		if got := report.Errors() == 0; got != want {
+			t.Errorf("%s: got %v, want %v: %v", path, got, want, report.Diagnostics)
+		}
+	}
+}
