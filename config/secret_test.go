@@ -108,3 +108,13 @@ pools: { web: { backends: ["10.0.0.1:80"] } }
 		}
 	}
 }
+
+func TestFieldsOfCredentials(t *testing.T) {
+	for name, want := range map[string]bool{"Authorization": true, "cookie": true, "X-Vault-Token": true, "X-API-Key": true, "Private-Token": true,
+		"X-Auth-User": true, "X-Client-Secret": true, "Accept": false, "Host": false, "X-Request-ID": false, "Cache-Control": false} {
+		v := &value{key: &key{kind: kindFieldValue}, name: name}
+		if got := v.secret(); got != want {
+			t.Errorf("%s: got %v, want %v", name, got, want)
+		}
+	}
+}

@@ -158,8 +158,8 @@ func (w *specWriter) scalar(v *value) {
 // secret reports whether a scalar is not shown: because its row says so, or as the value of a field that
 // carries credentials.
 func (v *value) secret() bool {
-	return v.key.secret || v.key.kind == kindFieldValue && slices.ContainsFunc(credentialFields, func(name string) bool {
-		return strings.EqualFold(v.name, name)
+	return v.key.secret || v.key.kind == kindFieldValue && slices.ContainsFunc(credentialWords, func(word string) bool {
+		return strings.Contains(strings.ToLower(v.name), word)
 	})
 }
 
@@ -187,8 +187,8 @@ func (v *value) secrets() (list []string) {
 	return slices.DeleteFunc(slices.Compact(list), func(s string) bool { return s == "" })
 }
 
-// credentialFields are the names of such fields.
-var credentialFields = []string{"Authorization", "Proxy-Authorization", "Cookie", "Set-Cookie", "X-Auth-Token", "X-Api-Key"}
+// credentialWords are in the names of such fields: X-Vault-Token, Private-Token, X-Amz-Security-Token.
+var credentialWords = []string{"authorization", "x-auth", "cookie", "token", "secret", "password", "api-key", "apikey", "credential"}
 
 func (w *specWriter) text(text string) {
 	quoted, err := plainText(text)
