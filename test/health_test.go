@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -122,17 +123,13 @@ func wantWords(t *testing.T, where, text string, words ...string) {
 	}
 }
 
-// wantLogged holds that one message of the log has all the words.
+// wantLogged holds that one message of the log has all the words, soon: what weir has written is read by
+// another goroutine.
 func wantLogged(t *testing.T, d *daemon, words ...string) {
 	t.Helper()
-	for _, l := range d.lines() {
-		found := true
-		for _, word := range words {
-			found = found && strings.Contains(l.Msg, word)
-		}
-		if found {
-			return
-		}
-	}
-	t.Errorf("no line of the log has %q:\n%s", words, d.log)
+	eventually(t, fmt.Sprintf("a line of the log has %q", words), func() bool {
+		return slices.ContainsFunc(d.lines(), func(l logLine) bool {
+			return !slices.ContainsFunc(words, func(word string) bool { return !strings.Contains(l.Msg, word) })
+		})
+	})
 }

@@ -207,10 +207,11 @@ listeners: { web: { protocol: http, address: "127.0.0.1:0", pool: app } }
 pools: { app: { backends: %s } }
 admin: { socket: SOCKET, listen: "127.0.0.1:0" }
 `, listed(b...)))
-	found := regexp.MustCompile(`"admin_address":"([^"]+)"`).FindStringSubmatch(d.log.String())
-	if found == nil {
-		t.Fatalf("the log does not say where: %s", d.log)
-	}
+	var found []string
+	eventually(t, "the log says where", func() bool {
+		found = regexp.MustCompile(`"admin_address":"([^"]+)"`).FindStringSubmatch(d.log.String())
+		return found != nil
+	})
 	tests := []struct {
 		method, path, host string
 		status             int
